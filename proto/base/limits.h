@@ -44,11 +44,16 @@
 #define WAIT_PING_IDLE_MS 9000	     /* the same while none is */
 #define WAIT_DEAD_MS 14500	     /* silence that ends a session: found in <= 15 s at any age */
 #define WAIT_LATE_MS 1000	     /* a deadline that fires later than this was not watched: no verdict */
+#define WAIT_CONFIRM_MS 100	     /* the loop reads its sockets between the last deadline and the verdict */
 #define WAIT_PROBE_MS 5000	     /* the second chance after such a pause */
 #define WAIT_HEARTBEAT_MS 30000	     /* frp Ping on the control channel */
 #define WAIT_LOGIN_SPACING_MS 2000   /* between the starts of successive good logins */
 #define WAIT_GRACE_MS 10000	     /* default drain time at SIGTERM */
 #define WAIT_SECOND_COPY_MS 15000    /* a second agent waits this long for the first to end */
+
+#define WAIT_SYN_ACK_MS 75000	     /* stock peers give up a session whose SYN stays unanswered this long */
+#define WAIT_LINGER_MS 60000	     /* for the peer's FIN after ours: a stream it forgot never answers (stock: 5 min) */
+#define WAIT_GOAWAY_MS 5000	     /* joined streams may finish this long after the server's GoAway 0 */
 
 /* -- sockets ----------------------------------------------------------------------------------------------------- */
 #define LIMIT_CIPHER_BUF (256 * 1024) /* one read of the server's connection; one such buffer for the loop */

@@ -3,7 +3,8 @@
  *
  * A ping goes out after WAIT_PING_BUSY_MS of silence while a stream is joined, after WAIT_PING_IDLE_MS while none is; the path
  * is dead after WAIT_DEAD_MS of silence. A deadline that fires more than WAIT_LATE_MS late (paused process, busy machine) is no
- * verdict: probe, and wait WAIT_PROBE_MS. */
+ * verdict: probe, and wait WAIT_PROBE_MS. The verdict itself takes two ticks WAIT_CONFIRM_MS apart, so that bytes which already
+ * wait in the socket of a process that was paused are read before it. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +18,9 @@ struct beat {
 	uint64_t rtt_ms; /* of the last answered ping; 0: not measured yet */
 	/* private; invariant: heard_ms <= now */
 	bool is_busy;
+	bool want_probe;
+	bool is_confirming;	/* the first of the two ticks was there */
+	bool is_unanswered;	/* the last ping */
 	uint32_t ping_id;	/* of the last ping */
 	uint64_t heard_ms;	/* last byte */
 	uint64_t pinged_ms;
