@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+# test_suite.py - scripts/test counts right: each case by itself, and nothing that is lost passes for whole.
+
+import pathlib
+import sys
+
+import pytest
+
+HOME = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(HOME / "scripts"))
+sys.dont_write_bytecode = True
+import suite  # noqa: E402
+
+
+def entry(stdout, result="OK", returncode=0):
+    return {"name": "mltunnel:unit / test_nut", "stdout": stdout, "result": result, "returncode": returncode}
+
+
+CASES = {
+    "two good": (entry("1..2\nok 1 - a\nok 2 - b\n"), ["pass", "pass"]),
+    "one bad": (entry("1..2\nok 1 - a\nnot ok 2 - b\n# x.c:1: error\n# not ok - grp\n", "ERROR", 1), ["pass", "fail"]),
+    "skip": (entry("1..2\nok 1 - a\nnot ok 2 # SKIP b\n"), ["pass", "skip"]),
+    "crash after one": (entry("1..3\nok 1 - a\n", "FAIL", -11), ["pass", "fail"]),
+    "leak at the end": (entry("1..1\nok 1 - a\n", "FAIL", 23), ["pass", "fail"]),
+    "hung": (entry("", "TIMEOUT", None), ["fail"]),
+    "tells no cases": (entry("all well\n"), ["pass"]),
+    "tells no cases, fails": (entry("", "FAIL", 1), ["fail"]),
+    "two groups": (entry("1..1\nok 1 - a\n1..1\nok 1 - b\n"), ["pass", "pass"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cases_of_a_program_are_counted_one_by_one(name):
+    given, expected = CASES[name]
+    assert [outcome for _, outcome in suite.tap_cases(given)] == expected
+
+
+def test_a_case_is_named_with_its_program():
+    assert suite.tap_cases(entry("1..1\nok 1 - a b\n")) == [("test_nut: a b", "pass")]
+
+
+def test_the_suite_of_an_entry_is_found():
+    assert suite.suites_of(entry("")) == ["unit"]
+    assert suite.suites_of({"name": "mltunnel:unit+mltunnel:slow / t"}) == ["unit", "slow"]
+
+
+def test_a_skip_fails_when_strict(capsys):
+    tally = suite.Tally(strict=True)
+    tally.add("part", [("a", "pass"), ("b", "skip")], 0.1)
+    assert tally.finish() == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed"
+
+
+def test_a_skip_is_told_otherwise(capsys):
+    tally = suite.Tally(strict=False)
+    tally.add("part", [("a", "pass"), ("b", "skip")], 0.1)
+    assert tally.finish() == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 1 skipped"
+
+
+def test_a_run_of_nothing_fails():
+    assert suite.Tally(strict=False).finish() == 1
+
+
+def test_junit_errors_and_failures_both_fail(tmp_path):
+    path = tmp_path / "x.xml"
+    path.write_text(
+        '<testsuites><testsuite><testcase classname="t.m" name="a"/><testcase classname="t.m" name="b"><error/></testcase>'
+        '<testcase classname="t.m" name="c"><failure/></testcase><testcase classname="t.m" name="d"><skipped/></testcase>'
+        "</testsuite></testsuites>"
+    )
+    assert [outcome for _, outcome in suite.junit_cases(path)] == ["pass", "fail", "fail", "skip"]
+    assert suite.junit_cases(tmp_path / "none.xml") == []
