@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* chan.h - a message channel: frp messages in and out of a byte stream, through an optional layer. Floor 2.
+/* chan.h - a message channel: frp messages in and out of a byte stream, through an optional layer.
+ * Floor 2.
  *
- * It never reads a byte beyond the frame it returns, so what follows (ciphertext after LoginResp, payload after
- * StartWorkConn) is still in the lent span. */
+ * It never reads a byte beyond the frame it returns, so what follows (ciphertext after LoginResp,
+ * payload after StartWorkConn) is still in the lent span. */
 #pragma once
 #include "proto/base/buf.h"
 #include "proto/wire/frame.h"
@@ -27,13 +28,14 @@ void chan_deinit(struct chan *c); /* wipes */
 void chan_set_layer(struct chan *c, struct layer *layer);
 
 enum { CHAN_E_MORE = 1, CHAN_E_BAD = 2 };
-/* Eat the next frame from the front of *in. 0 and *ret_f (valid until the next call), CHAN_E_MORE (all of *in eaten),
- * CHAN_E_BAD (see c->why; the channel is dead), -ENOMEM. */
+/* Eat the next frame from the front of *in. 0 and *ret_f (valid until the next call), CHAN_E_MORE
+ * (all of *in eaten), CHAN_E_BAD (see c->why; the channel is dead), -ENOMEM. */
 int chan_next_frame(struct chan *c, struct span *in, struct frame *ret_f);
 /* The same, decoded; a hello frame is CHAN_E_BAD. The caller owes msg_deinit(). */
 int chan_next(struct chan *c, struct span *in, struct msg *ret_m);
 
-/* Queue @m. 0, -ENOMEM, -EINVAL, BUF_E_FULL (out_max), or FRAME_E_BAD (too long for the wire): nothing queued then. */
+/* Queue @m. 0, -ENOMEM, -EINVAL, BUF_E_FULL (out_max), or FRAME_E_BAD (too long for the wire):
+ * nothing queued then. */
 int chan_send(struct chan *c, const struct msg *m);
 /* Queue raw bytes outside the layer (magic, hello frames). */
 int chan_send_raw(struct chan *c, struct span bytes);

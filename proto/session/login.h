@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* login.h - the first exchange on the control channel: [hello,] Login, LoginResp; then the channel is encrypted. Floor 2.
+/* login.h - the first exchange on the control channel: [hello,] Login, LoginResp; then the channel
+ * is encrypted. Floor 2.
  *
  * states: LOGIN_STATE_IDLE -login_start-> [HELLO_SENT ->] SENT -LoginResp-> DONE | REFUSED | BAD */
 #pragma once
@@ -9,13 +10,21 @@
 #include "proto/session/chan.h"
 #include "proto/wire/hello.h"
 
-enum login_state { LOGIN_STATE_IDLE, LOGIN_STATE_HELLO_SENT, LOGIN_STATE_SENT, LOGIN_STATE_DONE, LOGIN_STATE_REFUSED, LOGIN_STATE_BAD };
+enum login_state {
+	LOGIN_STATE_IDLE,
+	LOGIN_STATE_HELLO_SENT,
+	LOGIN_STATE_SENT,
+	LOGIN_STATE_DONE,
+	LOGIN_STATE_REFUSED,
+	LOGIN_STATE_BAD
+};
 const char *login_state_name(enum login_state s);
 
 struct login_params {
 	enum wire wire;
 	struct span token;	/* borrowed for the life of the machine */
-	struct msg_login login; /* privilege_key is filled in here from token and login.timestamp; strings borrowed */
+	struct msg_login login; /* privilege_key is filled in here from token and login.timestamp;
+				   strings borrowed */
 	uint8_t iv[16];		/* v1: our CFB IV, random */
 	/* v2 only */
 	struct hello_client hello; /* kinds borrowed */
@@ -25,10 +34,11 @@ struct login_params {
 struct login {
 	/* read-only */
 	enum login_state state;
-	char run_id[LIMIT_RUN_ID + 1];	/* after DONE */
-	char server_version[32];	/* after DONE and REFUSED; escaped for a person */
-	char error[512];		/* after REFUSED: the server's text, raw (escape before showing); after BAD: ours */
-	bool udp_binary;		/* v2: ServerHello selected binary-v1 */
+	char run_id[LIMIT_RUN_ID + 1]; /* after DONE */
+	char server_version[32];       /* after DONE and REFUSED; escaped for a person */
+	char error[512]; /* after REFUSED: the server's text, raw (escape before showing); after
+			    BAD: ours */
+	bool udp_binary; /* v2: ServerHello selected binary-v1 */
 	/* private */
 	struct login_params p;
 	struct buf client_hello, server_hello; /* exact payload bytes, for the transcript */
@@ -37,9 +47,11 @@ struct login {
 /* Allocates nothing yet. */
 void login_init(struct login *l, const struct login_params *p);
 void login_deinit(struct login *l); /* wipes */
-/* Queue the client's messages on @c. 0, -ENOMEM, -EINVAL (a string is not UTF-8), FRAME_E_BAD (too long). */
+/* Queue the client's messages on @c. 0, -ENOMEM, -EINVAL (a string is not UTF-8), FRAME_E_BAD (too
+ * long). */
 int login_start(struct login *l, struct chan *c);
-/* Eat from *in until the answer is complete; then @c has its layer and the state is DONE, REFUSED or BAD. An accepted
- * run id must be 1..LIMIT_RUN_ID printable ASCII bytes, else BAD. 0 (state changed to a final one), LOGIN_E_MORE, -ENOMEM. */
+/* Eat from *in until the answer is complete; then @c has its layer and the state is DONE, REFUSED
+ * or BAD. An accepted run id must be 1..LIMIT_RUN_ID printable ASCII bytes, else BAD. 0 (state
+ * changed to a final one), LOGIN_E_MORE, -ENOMEM. */
 enum { LOGIN_E_MORE = 1 };
 int login_next(struct login *l, struct chan *c, struct span *in);

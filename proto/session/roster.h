@@ -7,8 +7,9 @@
  *    +------- WAITING <-------+                  v CloseProxy
  *              ^ due -> ASKED                  OFF / WAITING
  *
- * With all_or_none the proxies live and die together: when one is refused, the others that are up are closed at once and all
- * wait for the same moment. A name is asked for only when it is not live at the server (a repeated NewProxy is refused). */
+ * With all_or_none the proxies live and die together: when one is refused, the others that are up
+ * are closed at once and all wait for the same moment. A name is asked for only when it is not live
+ * at the server (a repeated NewProxy is refused). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,20 +21,35 @@
 enum roster_state { ROSTER_STATE_OFF, ROSTER_STATE_ASKED, ROSTER_STATE_UP, ROSTER_STATE_WAITING };
 const char *roster_state_name(enum roster_state s);
 
+/* Why an entry is not UP. */
+enum roster_cause {
+	ROSTER_CAUSE_NONE,
+	ROSTER_CAUSE_WITHDRAWN,
+	ROSTER_CAUSE_REFUSED,
+	ROSTER_CAUSE_LATE,    /* no answer in time */
+	ROSTER_CAUSE_PARTNER, /* all_or_none: another one was refused or late */
+};
+const char *roster_cause_name(enum roster_cause c);
+
 struct roster_entry {
 	/* set by owner */
-	const struct msg_new_proxy *msg; /* wire form, name with the user prefix; borrowed: outlives the entry */
+	const struct msg_new_proxy
+		*msg; /* name with the user prefix; borrowed: outlives the entry */
 	void *user;
 	bool is_wanted; /* false: withdrawn (unhealthy, removed, shutting down) */
 	/* read-only */
 	enum roster_state state;
+	enum roster_cause cause;
+	bool was_up;	    /* when it left ASKED or UP last, it was UP */
 	unsigned n_refused; /* in a row */
 	/* private */
-	uint64_t due_ms;	/* ASKED: answer due; WAITING: ask again */
+	uint64_t due_ms; /* ASKED: answer due; OFF and wanted, WAITING: ask */
 	uint64_t refused_since_ms;
-	bool is_live;	/* the server may hold the name: asked and not closed since */
-	unsigned n_stale; /* answers to asks that were given up */
-	uint64_t asked_seq;
+	bool is_live;	    /* the server may hold the name: asked and not closed since */
+	bool is_heard;	    /* a stale answer came during this ask */
+	unsigned n_stale;   /* answers due to asks that were given up */
+	uint64_t asked_seq; /* of the last ask */
+	uint64_t stale_seq; /* of the oldest one given up */
 };
 
 struct roster {
@@ -42,10 +58,13 @@ struct roster {
 	/* read-only */
 	struct roster_entry *entries; /* owned; index = handle, stable until roster_deinit */
 	size_t n_entries;
-	/* private */
+	/* private; invariant: nothing is due before wake_ms */
 	size_t cap;
-	uint64_t rng, seq;
-	bool is_open; /* between roster_start and roster_stop */
+	uint64_t rng, seq, wake_ms;
+	uint64_t swept_ms; /* time of the last look for late answers */
+	size_t n_closing;  /* entries that are live and neither ASKED nor UP */
+	size_t cursor;	   /* where the search for work goes on */
+	bool is_open;	   /* between roster_start and roster_stop */
 };
 
 void roster_init(struct roster *r, uint64_t seed);
@@ -57,14 +76,17 @@ int roster_add(struct roster *r, const struct msg_new_proxy *msg, void *user, si
 void roster_start(struct roster *r, uint64_t now_ms);
 /* The control channel is gone: all OFF; refusal counters stay. */
 void roster_stop(struct roster *r);
-/* What to send next, if anything: 0 and *ret_i with *ret_close false: send NewProxy (now ASKED); true: send CloseProxy.
+/* What to send next, if anything: 0 and *ret_i with *ret_close false: send NewProxy (now ASKED);
+ * true: send CloseProxy (the entry's cause and was_up say why; closes come before asks).
  * ROSTER_E_NONE: nothing now. Call until NONE after every other call. */
 enum { ROSTER_E_NONE = 1 };
 int roster_next(struct roster *r, uint64_t now_ms, size_t *ret_i, bool *ret_close);
-/* A NewProxyResp arrived. Matched by name, else to the oldest ask that is unanswered. @error NULL or "": accepted.
- * 0 and *ret_i; ROSTER_E_STRANGER: nobody asked (ignored); ROSTER_E_STALE: the answer to an ask that was given up. */
+/* A NewProxyResp arrived. Matched by name, else to the oldest ask that is unanswered. @error NULL
+ * or "": accepted. 0 and *ret_i, which is UP or WAITING now; ROSTER_E_STRANGER: nobody asked
+ * (ignored); ROSTER_E_STALE: the answer to an ask that was given up. */
 enum { ROSTER_E_STRANGER = 2, ROSTER_E_STALE = 3 };
-int roster_answer(struct roster *r, const char *name, const char *error, uint64_t now_ms, size_t *ret_i);
+int roster_answer(struct roster *r, const char *name, const char *error, uint64_t now_ms,
+		  size_t *ret_i);
 /* Find by the wire name; ROSTER_E_NONE when unknown. */
 int roster_find(const struct roster *r, const char *name, size_t *ret_i);
 /* Want it, or withdraw it (CloseProxy follows by roster_next). */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_beat.c - the liveness clock on a virtual clock: never too early, never too late, never
  * fooled by a pause. */
-#include "proto/session/beat.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +9,7 @@
 
 #include "proto/base/jitter.h"
 #include "proto/base/limits.h"
+#include "proto/session/beat.h"
 
 #define SEEDS 1000
 #define FOUND_MS 15000 /* fault matrix: a dead path is found in at most this time */
