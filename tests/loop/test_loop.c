@@ -13,30 +13,7 @@
 #include "agent/base/timer.h"
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
-
-/* The allocation that fails, counted down by __wrap_; 0: none. Only calls from our own objects come
- * here. */
-static unsigned fail_at;
-
-static int fails_now(void)
-{
-	return fail_at > 0 && --fail_at == 0;
-}
-
-void *__real_malloc(size_t n);
-void *__wrap_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-
-void *__wrap_malloc(size_t n)
-{
-	return fails_now() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails_now() ? NULL : __real_calloc(n, size);
-}
+#include "tests/loop/fail.h"
 
 struct work {
 	struct loop_task task;
