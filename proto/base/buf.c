@@ -71,7 +71,7 @@ int buf_reserve(struct buf *b, size_t n, uint8_t **ret_p)
 		    (b->start >= b->cap / 2 || b->cap == b->max)) {
 			buf_compact(b);
 		} else {
-			r = buf_grow(b, len + n);
+			r = buf_grow(b, len + n > b->cap ? len + n : b->cap + 1);
 			if (r < 0)
 				return r;
 		}
