@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/base/limits.h"
 #include "proto/session/chan.h"
 #include "proto/wire/hello.h"
 

@@ -33,8 +33,7 @@ const char *roster_cause_name(enum roster_cause c);
 
 struct roster_entry {
 	/* set by owner */
-	const struct msg_new_proxy
-		*msg; /* name with the user prefix; borrowed: outlives the entry */
+	const struct msg_new_proxy *msg; /* wire form; borrowed: outlives the entry */
 	void *user;
 	bool is_wanted; /* false: withdrawn (unhealthy, removed, shutting down) */
 	/* read-only */

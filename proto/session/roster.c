@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* roster.c - the proxies of one client at one server. Floor 2.
+ *
+ * The server answers in the order it was asked, and drops the connection rather than an answer. So an ask that we give up (late,
+ * withdrawn, a partner refused) leaves an answer behind that is due before those of all later asks: it is counted in n_stale
+ * and skipped when it comes. A server that really swallows one answer would be misread for ever; hence is_heard: when an answer
+ * was skipped and then its successor never came, the two were one, and the count starts anew.
+ *
+ * Whatever is live and not ASKED or UP gets its CloseProxy before anything new is asked: a name is never asked for while it
+ * may be live, and a port that moves from one proxy to another is free in time. */
+#include "proto/session/roster.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/base/err.h"
+#include "proto/base/jitter.h"
+
+#define ROSTER_PATIENCE_MS 60000 /* F21: a server forgets a dead session in 42 s at most */
+
+const char *roster_state_name(enum roster_state s)
+{
+	switch (s) {
+	case ROSTER_STATE_OFF: return "off";
+	case ROSTER_STATE_ASKED: return "asked";
+	case ROSTER_STATE_UP: return "up";
+	case ROSTER_STATE_WAITING: return "waiting";
+	}
+	return "?";
+}
+
+const char *roster_cause_name(enum roster_cause c)
+{
+	switch (c) {
+	case ROSTER_CAUSE_NONE: return "none";
+	case ROSTER_CAUSE_WITHDRAWN: return "withdrawn";
+	case ROSTER_CAUSE_REFUSED: return "refused";
+	case ROSTER_CAUSE_LATE: return "late";
+	case ROSTER_CAUSE_PARTNER: return "partner";
+	}
+	return "?";
+}
+
+static bool roster_is_closing(const struct roster_entry *e)
+{
+	return e->is_live && e->state != ROSTER_STATE_ASKED && e->state != ROSTER_STATE_UP;
+}
+
+/* The only place that changes state and is_live: the count of pending CloseProxy follows. */
+static void roster_enter(struct roster *r, struct roster_entry *e, enum roster_state to, bool is_live)
+{
+	static const bool legal[4][4] = {
+		[ROSTER_STATE_OFF] = { true, true, false, false },
+		[ROSTER_STATE_ASKED] = { true, false, true, true },
+		[ROSTER_STATE_UP] = { true, false, false, true },
+		[ROSTER_STATE_WAITING] = { true, true, false, true },
+	};
+	bool was_closing = roster_is_closing(e);
+
+	MUST(legal[e->state][to]);
+	e->state = to;
+	e->is_live = is_live;
+	r->n_closing += (size_t) roster_is_closing(e);
+	r->n_closing -= (size_t) was_closing;
+}
+
+static void roster_wake(struct roster *r, uint64_t ms)
+{
+	if (r->wake_ms > ms)
+		r->wake_ms = ms;
+}
+
+/* Leave ASKED or UP; what the server holds of it is to be closed unless it @is_gone there. */
+static void roster_drop(struct roster *r, struct roster_entry *e, enum roster_cause cause, bool is_gone)
+{
+	enum roster_state to = cause == ROSTER_CAUSE_WITHDRAWN ? ROSTER_STATE_OFF : ROSTER_STATE_WAITING;
+
+	e->cause = cause;
+	e->was_up = e->state == ROSTER_STATE_UP;
+	if (e->state == ROSTER_STATE_ASKED && cause != ROSTER_CAUSE_REFUSED) {
+		if (e->n_stale == 0)
+			e->stale_seq = e->asked_seq;
+		e->n_stale++;
+	}
+	roster_enter(r, e, to, e->is_live && !is_gone);
+}
+
+static uint64_t roster_wait(struct roster *r, const struct roster_entry *e, uint64_t now_ms)
+{
+	if (e->n_refused == 1)
+		return 200;
+	if (e->n_refused == 2)
+		return 500;
+	if (now_ms - e->refused_since_ms < ROSTER_PATIENCE_MS)
+		return jitter_between(&r->rng, 1000, 2000);
+	return jitter_between(&r->rng, 10000, 15000);
+}
+
+/* @e was refused or is late: it waits, and its partners with it. */
+static void roster_fail(struct roster *r, struct roster_entry *e, enum roster_cause cause, uint64_t now_ms)
+{
+	if (e->n_refused++ == 0)
+		e->refused_since_ms = now_ms;
+	roster_drop(r, e, cause, /* is_gone= */ cause == ROSTER_CAUSE_REFUSED);
+	e->due_ms = now_ms + roster_wait(r, e, now_ms);
+	for (size_t i = 0; r->all_or_none && i < r->n_entries; i++) {
+		struct roster_entry *o = &r->entries[i];
+
+		if (o == e || !o->is_wanted)
+			continue;
+		if (o->state == ROSTER_STATE_ASKED || o->state == ROSTER_STATE_UP)
+			roster_drop(r, o, ROSTER_CAUSE_PARTNER, /* is_gone= */ false);
+		o->due_ms = e->due_ms;
+	}
+	roster_wake(r, r->n_closing > 0 ? now_ms : e->due_ms);
+}
+
+void roster_init(struct roster *r, uint64_t seed)
+{
+	*r = (struct roster){ .rng = seed, .wake_ms = UINT64_MAX };
+}
+
+void roster_deinit(struct roster *r)
+{
+	free(r->entries);
+	roster_init(r, r->rng);
+}
+
+static void roster_close(struct roster *r)
+{
+	for (size_t i = 0; i < r->n_entries; i++) {
+		struct roster_entry *e = &r->entries[i];
+
+		roster_enter(r, e, ROSTER_STATE_OFF, /* is_live= */ false);
+		e->n_stale = 0;
+		e->cause = ROSTER_CAUSE_NONE;
+		e->was_up = false;
+	}
+	r->wake_ms = UINT64_MAX;
+	r->is_open = false;
+}
+
+/* All start together; with all_or_none a newcomer joins a group that waits. */
+static uint64_t roster_first_due(const struct roster *r, const struct roster_entry *e, uint64_t now_ms)
+{
+	uint64_t due_ms = now_ms;
+
+	for (size_t i = 0; r->all_or_none && i < r->n_entries; i++) {
+		const struct roster_entry *o = &r->entries[i];
+
+		if (o != e && o->is_wanted && o->state == ROSTER_STATE_WAITING && o->due_ms > due_ms)
+			due_ms = o->due_ms;
+	}
+	return due_ms;
+}
+
+int roster_add(struct roster *r, const struct msg_new_proxy *msg, void *user, size_t *ret_i)
+{
+	struct roster_entry *grown;
+	size_t cap;
+
+	if (r->n_entries == LIMIT_PROXIES)
+		return ROSTER_E_FULL;
+	if (r->n_entries == r->cap) {
+		cap = r->cap > 0 ? r->cap * 2 : 8;
+		grown = realloc(r->entries, cap * sizeof(*grown));
+		if (grown == NULL)
+			return -ENOMEM;
+		r->entries = grown;
+		r->cap = cap;
+	}
+	r->entries[r->n_entries] = (struct roster_entry){ .msg = msg, .user = user, .is_wanted = true };
+	*ret_i = r->n_entries++;
+	if (r->is_open) { /* the next roster_next() asks, or finds out when it may */
+		r->entries[*ret_i].due_ms = roster_first_due(r, &r->entries[*ret_i], 0);
+		r->wake_ms = 0;
+	}
+	return 0;
+}
+
+void roster_start(struct roster *r, uint64_t now_ms)
+{
+	MUST(!r->is_open);
+	r->is_open = true;
+	r->wake_ms = now_ms;
+	r->swept_ms = now_ms;
+	r->cursor = 0;
+	for (size_t i = 0; i < r->n_entries; i++)
+		r->entries[i].due_ms = now_ms;
+}
+
+void roster_stop(struct roster *r)
+{
+	roster_close(r);
+}
+
+/* Give up the asks whose answer is late. */
+static void roster_sweep(struct roster *r, uint64_t now_ms)
+{
+	for (size_t i = 0; i < r->n_entries; i++) {
+		struct roster_entry *e = &r->entries[i];
+
+		if (e->state != ROSTER_STATE_ASKED || now_ms < e->due_ms)
+			continue;
+		if (e->is_heard)
+			e->n_stale = 0; /* what was skipped was the answer to this one */
+		roster_fail(r, e, ROSTER_CAUSE_LATE, now_ms);
+		if (e->is_heard)
+			e->n_stale = 0;
+	}
+	r->swept_ms = now_ms;
+}
+
+static bool roster_is_due(const struct roster_entry *e, uint64_t now_ms)
+{
+	return e->is_wanted && (e->state == ROSTER_STATE_OFF || e->state == ROSTER_STATE_WAITING) &&
+	       now_ms >= e->due_ms;
+}
+
+static void roster_ask(struct roster *r, struct roster_entry *e, uint64_t now_ms)
+{
+	roster_enter(r, e, ROSTER_STATE_ASKED, /* is_live= */ true);
+	e->due_ms = now_ms + WAIT_PROXY_RESP_MS;
+	e->is_heard = false;
+	e->asked_seq = ++r->seq;
+	roster_wake(r, e->due_ms);
+}
+
+/* Nothing is left to do now: when will there be? */
+static void roster_sleep(struct roster *r)
+{
+	r->wake_ms = UINT64_MAX;
+	r->cursor = 0;
+	for (size_t i = 0; i < r->n_entries; i++) {
+		const struct roster_entry *e = &r->entries[i];
+
+		if (e->state == ROSTER_STATE_ASKED || (e->is_wanted && e->state != ROSTER_STATE_UP))
+			roster_wake(r, e->due_ms);
+	}
+}
+
+int roster_next(struct roster *r, uint64_t now_ms, size_t *ret_i, bool *ret_close)
+{
+	if (!r->is_open || now_ms < r->wake_ms)
+		return ROSTER_E_NONE;
+	if (now_ms != r->swept_ms) /* once for each time: a long list is asked for in one turn */
+		roster_sweep(r, now_ms);
+	for (size_t n = 0; n < r->n_entries; n++) {
+		size_t i = (r->cursor + n) % r->n_entries;
+		struct roster_entry *e = &r->entries[i];
+
+		if (r->n_closing > 0 ? !roster_is_closing(e) : !roster_is_due(e, now_ms))
+			continue;
+		*ret_i = i;
+		*ret_close = r->n_closing > 0;
+		if (*ret_close)
+			roster_enter(r, e, e->state, /* is_live= */ false);
+		else
+			roster_ask(r, e, now_ms);
+		r->cursor = i + 1;
+		return 0;
+	}
+	roster_sleep(r);
+	return ROSTER_E_NONE;
+}
+
+/* The entry whose ask, given up or not, waits longest for its answer; NULL: none. */
+static struct roster_entry *roster_oldest(struct roster *r)
+{
+	struct roster_entry *oldest = NULL;
+	uint64_t oldest_seq = UINT64_MAX;
+
+	for (size_t i = 0; i < r->n_entries; i++) {
+		struct roster_entry *e = &r->entries[i];
+		uint64_t seq = e->n_stale > 0 ? e->stale_seq : e->asked_seq;
+
+		if ((e->n_stale > 0 || e->state == ROSTER_STATE_ASKED) && seq < oldest_seq) {
+			oldest = e;
+			oldest_seq = seq;
+		}
+	}
+	return oldest;
+}
+
+int roster_answer(struct roster *r, const char *name, const char *error, uint64_t now_ms, size_t *ret_i)
+{
+	bool is_refused = error != NULL && error[0] != '\0';
+	struct roster_entry *e;
+	size_t i;
+
+	if (!r->is_open)
+		return ROSTER_E_STRANGER;
+	e = name != NULL && roster_find(r, name, &i) == 0 ? &r->entries[i] : roster_oldest(r);
+	if (e == NULL)
+		return ROSTER_E_STRANGER;
+	if (e->n_stale > 0) {
+		e->n_stale--;
+		e->stale_seq = e->asked_seq;
+		e->is_heard = true;
+		return ROSTER_E_STALE;
+	}
+	if (e->state != ROSTER_STATE_ASKED && !(e->state == ROSTER_STATE_UP && is_refused))
+		return ROSTER_E_STALE;
+	if (is_refused) {
+		roster_fail(r, e, ROSTER_CAUSE_REFUSED, now_ms);
+	} else {
+		roster_enter(r, e, ROSTER_STATE_UP, /* is_live= */ true);
+		e->cause = ROSTER_CAUSE_NONE;
+		e->n_refused = 0;
+	}
+	*ret_i = (size_t) (e - r->entries);
+	return 0;
+}
+
+int roster_find(const struct roster *r, const char *name, size_t *ret_i)
+{
+	for (size_t i = 0; i < r->n_entries; i++) {
+		if (r->entries[i].msg->name != NULL && strcmp(r->entries[i].msg->name, name) == 0) {
+			*ret_i = i;
+			return 0;
+		}
+	}
+	return ROSTER_E_NONE;
+}
+
+void roster_want(struct roster *r, size_t i, bool is_wanted, uint64_t now_ms)
+{
+	struct roster_entry *e = &r->entries[i];
+
+	MUST(i < r->n_entries);
+	if (e->is_wanted == is_wanted)
+		return;
+	e->is_wanted = is_wanted;
+	if (!r->is_open)
+		return;
+	if (is_wanted)
+		e->due_ms = roster_first_due(r, e, now_ms);
+	else if (e->state == ROSTER_STATE_ASKED || e->state == ROSTER_STATE_UP)
+		roster_drop(r, e, ROSTER_CAUSE_WITHDRAWN, /* is_gone= */ false);
+	else
+		roster_enter(r, e, ROSTER_STATE_OFF, e->is_live);
+	roster_wake(r, now_ms);
+}
+
+bool roster_is_all_up(const struct roster *r)
+{
+	bool has_wanted = false;
+
+	for (size_t i = 0; i < r->n_entries; i++) {
+		if (!r->entries[i].is_wanted)
+			continue;
+		if (r->entries[i].state != ROSTER_STATE_UP)
+			return false;
+		has_wanted = true;
+	}
+	return has_wanted;
+}
+
+uint64_t roster_deadline(const struct roster *r)
+{
+	return r->wake_ms;
+}

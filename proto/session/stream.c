@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stream.c - credit and half-close of one yamux stream. Floor 2. */
+#include "proto/session/stream.h"
+
+#include <string.h>
+
+void stream_init(struct mux_stream *s, uint32_t id, void *user, uint64_t now_ms)
+{
+	memset(s, 0, sizeof(*s));
+	s->id = id;
+	s->user = user;
+	s->send_credit = LIMIT_WINDOW_MIN;
+	s->recv_credit = LIMIT_WINDOW_MIN;
+	s->window = LIMIT_WINDOW_MIN;
+	s->granted_ms = now_ms;
+	s->since_ms = now_ms;
+	list_init(&s->turn_link);
+	list_init(&s->emit_link);
+	list_init(&s->wait_link);
+}
+
+/* A window is used up per round trip at full speed, and we grant by halves: a grant within two round trips of the last one
+ * means that the window, not the reader, is what limits. */
+static uint32_t window_growth(const struct mux_stream *s, uint64_t now_ms, uint64_t rtt_ms, uint32_t window_max,
+			      uint64_t budget_left)
+{
+	uint64_t rtt = rtt_ms > 0 ? rtt_ms : 1;
+	uint32_t more = s->window;
+
+	if (now_ms - s->granted_ms > 2 * rtt || s->window >= window_max)
+		return 0;
+	if (more > window_max - s->window)
+		more = window_max - s->window;
+	return more > budget_left ? (uint32_t) budget_left : more;
+}
+
+uint32_t stream_consume(struct mux_stream *s, uint32_t n, uint64_t now_ms, uint64_t rtt_ms, uint32_t window_max,
+			uint64_t budget_left, uint32_t *ret_grown)
+{
+	uint32_t grant;
+
+	*ret_grown = 0;
+	s->grantable += n;
+	if (s->grantable < s->window / 2 || s->is_fin_seen)
+		return 0;
+	*ret_grown = window_growth(s, now_ms, rtt_ms, window_max, budget_left);
+	s->window += *ret_grown;
+	grant = s->grantable + *ret_grown;
+	s->grantable = 0;
+	s->recv_credit += grant;
+	s->granted_ms = now_ms;
+	return grant;
+}
+
+bool stream_add_credit(struct mux_stream *s, uint32_t delta)
+{
+	if (delta > UINT32_MAX - s->send_credit)
+		return false;
+	s->send_credit += delta;
+	return true;
+}
+
+bool stream_is_over(const struct mux_stream *s)
+{
+	return s->is_reset || (s->up == STREAM_UP_FIN_SENT && s->is_fin_seen);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* works.h - the work connections of one session over the mux: asked for, parked, joined, forgotten. Floor 2.
+ *
+ * Used by client.c only. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/base/list.h"
+#include "proto/session/client.h"
+#include "proto/session/mux.h"
+#include "proto/session/work.h"
+
+/* owned by works */
+struct client_work {
+	struct works *works;
+	struct mux_stream *stream;
+	struct work work;
+	void *user;
+	bool is_joined;
+	struct list link;	 /* in all */
+	struct list unsent_link; /* in unsent: its first message has not left yet */
+};
+
+/* invariant: n_unstarted + n_joined = length of all */
+struct works {
+	/* set by owner */
+	struct mux *mux;
+	struct roster *roster;
+	enum wire wire;
+	struct span token;
+	const char *run_id;
+	/* read-only */
+	size_t n_wanted, n_unstarted, n_joined;
+	/* private */
+	struct list all, unsent;
+	uint64_t tokens, tokens_ms; /* of the bucket that limits answers to ReqWorkConn */
+	struct span in;		    /* lent bytes of @of_in not looked at yet */
+	struct client_work *of_in;
+	struct client_work *shown; /* its start message was shown by the last event */
+	bool is_cap_hit;
+	char text[512];
+};
+
+/* Before anything else; the owner's fields are set by then. */
+void works_init(struct works *ws, uint64_t now_ms);
+void works_deinit(struct works *ws); /* before the mux goes */
+/* The server asked for one more; beyond LIMIT_WORK_QUEUE it is not answered. */
+void works_ask(struct works *ws);
+/* Open what was asked for as far as the limits go; @stamp signs. 0 or -ENOMEM. */
+int works_open(struct works *ws, uint64_t now_ms, int64_t stamp);
+/* First messages that found no room go out before the next drain. */
+void works_flush(struct works *ws);
+/* Bytes for @w, lent until works_next() returned WORKS_E_MORE. */
+void works_feed(struct works *ws, struct client_work *w, struct span in);
+/* 0 and START, DATA or WORK_ERROR; WORKS_E_MORE; -ENOMEM. */
+enum { WORKS_E_MORE = 1 };
+int works_next(struct works *ws, struct client_event *ret_ev);
+/* The peer ended @w. True: *ret_ev is FIN or RST for its user; false: it was parked and is gone. */
+bool works_on_end(struct works *ws, struct client_work *w, bool is_reset, struct client_event *ret_ev);
+/* The last event is no longer looked at. */
+void works_settle(struct works *ws);
+void works_forget(struct works *ws, struct client_work *w);
+/* When tokens for n_wanted are back; UINT64_MAX: nothing waits for them. */
+uint64_t works_deadline(const struct works *ws);
