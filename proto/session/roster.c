@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* roster.c - the proxies of one client at one server. Floor 2.
  *
- * The server answers in the order it was asked, and drops the connection rather than an answer. So an ask that we give up (late,
- * withdrawn, a partner refused) leaves an answer behind that is due before those of all later asks: it is counted in n_stale
- * and skipped when it comes. A server that really swallows one answer would be misread for ever; hence is_heard: when an answer
- * was skipped and then its successor never came, the two were one, and the count starts anew.
+ * The server answers in the order it was asked, and drops the connection rather than an answer. So
+ * an ask that we give up (late, withdrawn, a partner refused) leaves an answer behind that is due
+ * before those of all later asks: it is counted in n_stale and skipped when it comes. A server that
+ * really swallows one answer would be misread for ever; hence is_heard: when an answer was skipped
+ * and then its successor never came, the two were one, and the count starts anew. After such a
+ * guess (and after a match by order only) a refusal is followed by a CloseProxy, which is harmless,
+ * for it may have been another ask's.
  *
- * Whatever is live and not ASKED or UP gets its CloseProxy before anything new is asked: a name is never asked for while it
- * may be live, and a port that moves from one proxy to another is free in time. */
+ * Whatever is live and not ASKED or UP gets its CloseProxy before anything new is asked: a name is
+ * never asked for while it may be live, and a port that moves from one proxy to another is free in
+ * time. */
 #include "proto/session/roster.h"
 
 #include <errno.h>
@@ -48,7 +52,8 @@ static bool roster_is_closing(const struct roster_entry *e)
 }
 
 /* The only place that changes state and is_live: the count of pending CloseProxy follows. */
-static void roster_enter(struct roster *r, struct roster_entry *e, enum roster_state to, bool is_live)
+static void roster_enter(struct roster *r, struct roster_entry *e, enum roster_state to,
+			 bool is_live)
 {
 	static const bool legal[4][4] = {
 		[ROSTER_STATE_OFF] = { true, true, false, false },
@@ -72,9 +77,11 @@ static void roster_wake(struct roster *r, uint64_t ms)
 }
 
 /* Leave ASKED or UP; what the server holds of it is to be closed unless it @is_gone there. */
-static void roster_drop(struct roster *r, struct roster_entry *e, enum roster_cause cause, bool is_gone)
+static void roster_drop(struct roster *r, struct roster_entry *e, enum roster_cause cause,
+			bool is_gone)
 {
-	enum roster_state to = cause == ROSTER_CAUSE_WITHDRAWN ? ROSTER_STATE_OFF : ROSTER_STATE_WAITING;
+	enum roster_state to = cause == ROSTER_CAUSE_WITHDRAWN ? ROSTER_STATE_OFF
+							       : ROSTER_STATE_WAITING;
 
 	e->cause = cause;
 	e->was_up = e->state == ROSTER_STATE_UP;
@@ -98,11 +105,12 @@ static uint64_t roster_wait(struct roster *r, const struct roster_entry *e, uint
 }
 
 /* @e was refused or is late: it waits, and its partners with it. */
-static void roster_fail(struct roster *r, struct roster_entry *e, enum roster_cause cause, uint64_t now_ms)
+static void roster_fail(struct roster *r, struct roster_entry *e, enum roster_cause cause,
+			uint64_t now_ms)
 {
 	if (e->n_refused++ == 0)
 		e->refused_since_ms = now_ms;
-	roster_drop(r, e, cause, /* is_gone= */ cause == ROSTER_CAUSE_REFUSED);
+	roster_drop(r, e, cause, /* is_gone= */ cause == ROSTER_CAUSE_REFUSED && !e->is_unsure);
 	e->due_ms = now_ms + roster_wait(r, e, now_ms);
 	for (size_t i = 0; r->all_or_none && i < r->n_entries; i++) {
 		struct roster_entry *o = &r->entries[i];
@@ -127,29 +135,17 @@ void roster_deinit(struct roster *r)
 	roster_init(r, r->rng);
 }
 
-static void roster_close(struct roster *r)
-{
-	for (size_t i = 0; i < r->n_entries; i++) {
-		struct roster_entry *e = &r->entries[i];
-
-		roster_enter(r, e, ROSTER_STATE_OFF, /* is_live= */ false);
-		e->n_stale = 0;
-		e->cause = ROSTER_CAUSE_NONE;
-		e->was_up = false;
-	}
-	r->wake_ms = UINT64_MAX;
-	r->is_open = false;
-}
-
 /* All start together; with all_or_none a newcomer joins a group that waits. */
-static uint64_t roster_first_due(const struct roster *r, const struct roster_entry *e, uint64_t now_ms)
+static uint64_t roster_first_due(const struct roster *r, const struct roster_entry *e,
+				 uint64_t now_ms)
 {
 	uint64_t due_ms = now_ms;
 
 	for (size_t i = 0; r->all_or_none && i < r->n_entries; i++) {
 		const struct roster_entry *o = &r->entries[i];
 
-		if (o != e && o->is_wanted && o->state == ROSTER_STATE_WAITING && o->due_ms > due_ms)
+		if (o != e && o->is_wanted && o->state == ROSTER_STATE_WAITING &&
+		    o->due_ms > due_ms)
 			due_ms = o->due_ms;
 	}
 	return due_ms;
@@ -170,7 +166,9 @@ int roster_add(struct roster *r, const struct msg_new_proxy *msg, void *user, si
 		r->entries = grown;
 		r->cap = cap;
 	}
-	r->entries[r->n_entries] = (struct roster_entry){ .msg = msg, .user = user, .is_wanted = true };
+	r->entries[r->n_entries] = (struct roster_entry){ .msg = msg,
+							  .user = user,
+							  .is_wanted = true };
 	*ret_i = r->n_entries++;
 	if (r->is_open) { /* the next roster_next() asks, or finds out when it may */
 		r->entries[*ret_i].due_ms = roster_first_due(r, &r->entries[*ret_i], 0);
@@ -192,7 +190,17 @@ void roster_start(struct roster *r, uint64_t now_ms)
 
 void roster_stop(struct roster *r)
 {
-	roster_close(r);
+	for (size_t i = 0; i < r->n_entries; i++) {
+		struct roster_entry *e = &r->entries[i];
+
+		roster_enter(r, e, ROSTER_STATE_OFF, /* is_live= */ false);
+		e->n_stale = 0;
+		e->is_unsure = false;
+		e->cause = ROSTER_CAUSE_NONE;
+		e->was_up = false;
+	}
+	r->wake_ms = UINT64_MAX;
+	r->is_open = false;
 }
 
 /* Give up the asks whose answer is late. */
@@ -203,11 +211,11 @@ static void roster_sweep(struct roster *r, uint64_t now_ms)
 
 		if (e->state != ROSTER_STATE_ASKED || now_ms < e->due_ms)
 			continue;
-		if (e->is_heard)
-			e->n_stale = 0; /* what was skipped was the answer to this one */
 		roster_fail(r, e, ROSTER_CAUSE_LATE, now_ms);
-		if (e->is_heard)
+		if (e->is_heard) { /* what was skipped was the answer to this one */
 			e->n_stale = 0;
+			e->is_unsure = true;
+		}
 	}
 	r->swept_ms = now_ms;
 }
@@ -283,7 +291,8 @@ static struct roster_entry *roster_oldest(struct roster *r)
 	return oldest;
 }
 
-int roster_answer(struct roster *r, const char *name, const char *error, uint64_t now_ms, size_t *ret_i)
+int roster_answer(struct roster *r, const char *name, const char *error, uint64_t now_ms,
+		  size_t *ret_i)
 {
 	bool is_refused = error != NULL && error[0] != '\0';
 	struct roster_entry *e;
@@ -291,9 +300,14 @@ int roster_answer(struct roster *r, const char *name, const char *error, uint64_
 
 	if (!r->is_open)
 		return ROSTER_E_STRANGER;
-	e = name != NULL && roster_find(r, name, &i) == 0 ? &r->entries[i] : roster_oldest(r);
-	if (e == NULL)
-		return ROSTER_E_STRANGER;
+	if (name != NULL && roster_find(r, name, &i) == 0) {
+		e = &r->entries[i];
+	} else { /* a plugin of the server may have changed the name */
+		e = roster_oldest(r);
+		if (e == NULL)
+			return ROSTER_E_STRANGER;
+		e->is_unsure = true;
+	}
 	if (e->n_stale > 0) {
 		e->n_stale--;
 		e->stale_seq = e->asked_seq;

@@ -46,6 +46,7 @@ struct roster_entry {
 	uint64_t refused_since_ms;
 	bool is_live;	    /* the server may hold the name: asked and not closed since */
 	bool is_heard;	    /* a stale answer came during this ask */
+	bool is_unsure;	    /* an answer was matched by a guess: a refused name may be live */
 	unsigned n_stale;   /* answers due to asks that were given up */
 	uint64_t asked_seq; /* of the last ask */
 	uint64_t stale_seq; /* of the oldest one given up */
@@ -91,4 +92,6 @@ int roster_find(const struct roster *r, const char *name, size_t *ret_i);
 /* Want it, or withdraw it (CloseProxy follows by roster_next). */
 void roster_want(struct roster *r, size_t i, bool is_wanted, uint64_t now_ms);
 bool roster_is_all_up(const struct roster *r); /* every wanted entry is UP, and there is one */
+/* When roster_next() may have something: absolute ms, never too late, at times too early.
+ * UINT64_MAX: never by itself. */
 uint64_t roster_deadline(const struct roster *r);
