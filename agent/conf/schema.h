@@ -9,12 +9,12 @@
 #include "proto/wire/frame.h"
 
 struct conf_proxy {
-	char *name;	   /* as written; in logs */
-	char *wire_name;   /* with the user prefix: "user.name", or equal to name */
-	char *type;	   /* "tcp" */
-	char *local_host;  /* name or numeric address */
+	char *name;	  /* as written; in logs */
+	char *wire_name;  /* with the user prefix: "user.name", or equal to name */
+	char *type;	  /* "tcp" */
+	char *local_host; /* name or numeric address */
 	uint16_t local_port;
-	uint16_t remote_port; /* 0: the server chooses */
+	uint16_t remote_port;	  /* 0: the server chooses */
 	struct msg_new_proxy msg; /* the wire form; its strings are the fields above */
 };
 
@@ -40,10 +40,10 @@ struct conf {
 	bool all_or_none; /* the proxies live and die together (environment mode) */
 	enum wire wire;
 	bool is_mux;
-	unsigned pool_count;	/* default 1 */
-	uint64_t heartbeat_ms;	/* default WAIT_HEARTBEAT_MS; UINT64_MAX never */
-	uint64_t grace_ms;	/* default WAIT_GRACE_MS */
-	size_t n_streams_max;	/* default LIMIT_STREAMS */
+	unsigned pool_count;   /* default 1 */
+	uint64_t heartbeat_ms; /* default WAIT_HEARTBEAT_MS; UINT64_MAX never */
+	uint64_t grace_ms;     /* default WAIT_GRACE_MS */
+	size_t n_streams_max;  /* default LIMIT_STREAMS */
 	struct conf_tls tls;
 	struct conf_proxy *proxies;
 	size_t n_proxies;
@@ -54,3 +54,5 @@ struct conf {
 struct conf *conf_new(void);		/* with every default; NULL without memory */
 struct conf *conf_free(struct conf *c); /* wipes secrets; NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct conf, conf_free)
+/* One more proxy, with every default; valid until the next is added. 0 or -ENOMEM. */
+int conf_add_proxy(struct conf *c, const char *name, struct conf_proxy **ret_p);
