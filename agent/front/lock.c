@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lock.c - one agent per server and proxies in this network namespace. Floor 6. */
+#include "agent/front/lock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/base/loop.h"
+#include "agent/base/timer.h"
+#include "proto/base/limits.h"
+#include "proto/base/text.h"
+#include "proto/wire/prim.h"
+
+#define LOCK_PREFIX "mltunnel-"
+#define LOCK_RETRY_MS 150 /* a person does not notice; four system calls */
+
+struct lock {
+	struct timer timer;
+	struct loop *loop;
+	lock_done_fn *on_done;
+	void *arg;
+	uint64_t until_ms;
+	int fd;
+	/* A zero byte, then the name: abstract, seen by nobody's file system. */
+	char path[1 + sizeof(LOCK_PREFIX) - 1 + 2 * PRIM_SHA256_LEN + 1];
+};
+
+static int lock_compare_names(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+
+	return strcmp((const char *) x->p, (const char *) y->p);
+}
+
+/* The name says which server and which proxies, in any order; hashed, so that it tells nothing and
+ * always fits. */
+static int lock_name(struct lock *lock, const struct conf *c)
+{
+	uint8_t hash[PRIM_SHA256_LEN];
+	struct span *parts = calloc(c->n_proxies + 2, sizeof(*parts));
+	char port[8];
+	int r;
+
+	if (parts == NULL)
+		return -ENOMEM;
+	(void) snprintf(port, sizeof(port), "%u", c->server_port);
+	/* Each with its NUL, so that "a" "bc" is not "ab" "c". */
+	parts[0] = span_of(c->server_host, strlen(c->server_host) + 1);
+	parts[1] = span_of(port, strlen(port) + 1);
+	for (size_t i = 0; i < c->n_proxies; i++)
+		parts[i + 2] = span_of(c->proxies[i].wire_name,
+				       strlen(c->proxies[i].wire_name) + 1);
+	qsort(parts + 2, c->n_proxies, sizeof(*parts), lock_compare_names);
+	r = prim_sha256(parts, c->n_proxies + 2, hash);
+	free(parts);
+	if (r < 0)
+		return r;
+	memcpy(lock->path + 1, LOCK_PREFIX, sizeof(LOCK_PREFIX) - 1);
+	text_hex(span_of(hash, sizeof(hash)), lock->path + sizeof(LOCK_PREFIX),
+		 2 * PRIM_SHA256_LEN + 1);
+	return 0;
+}
+
+/* 0, LOCK_E_BUSY or negated errno. */
+static int lock_try(struct lock *lock)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t n = sizeof(lock->path) - 1; /* without the NUL at its end */
+	int fd, r;
+
+	_Static_assert(sizeof(lock->path) <= sizeof(addr.sun_path), "the name fits");
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	memcpy(addr.sun_path, lock->path, n);
+	r = bind(fd, (struct sockaddr *) &addr,
+		 (socklen_t) (offsetof(struct sockaddr_un, sun_path) + n));
+	if (r < 0) {
+		r = errno == EADDRINUSE ? LOCK_E_BUSY : -errno;
+		(void) close(fd); /* never bound */
+		return r;
+	}
+	lock->fd = fd;
+	return 0;
+}
+
+static void on_retry(struct timer *t)
+{
+	struct lock *lock = container_of(t, struct lock, timer);
+	uint64_t now_ms = loop_now_ms(lock->loop);
+	int r = lock_try(lock);
+
+	if (r == LOCK_E_BUSY && now_ms < lock->until_ms) {
+		timer_set(&lock->timer, now_ms + LOCK_RETRY_MS);
+		return;
+	}
+	lock->on_done(lock->arg, r == LOCK_E_BUSY ? -EBUSY : r);
+}
+
+struct lock *lock_free(struct lock *lock)
+{
+	if (lock == NULL)
+		return NULL;
+	timer_stop(&lock->timer);
+	if (lock->fd >= 0)
+		(void) close(lock->fd); /* gives the name back */
+	return mem_free(lock);
+}
+
+int lock_new(struct lock **ret_l, struct loop *l, const struct conf *c, lock_done_fn *on_done,
+	     void *arg)
+{
+	struct lock *lock = calloc(1, sizeof(*lock));
+	int r;
+
+	if (lock == NULL)
+		return -ENOMEM;
+	lock->fd = -1;
+	lock->loop = l;
+	lock->on_done = on_done;
+	lock->arg = arg;
+	timer_init(&lock->timer, l, on_retry);
+	r = lock_name(lock, c);
+	if (r == 0)
+		r = lock_try(lock);
+	if (r < 0) {
+		(void) lock_free(lock);
+		return r;
+	}
+	if (r == LOCK_E_BUSY) {
+		lock->until_ms = loop_now_ms(l) + WAIT_SECOND_COPY_MS;
+		timer_set(&lock->timer, loop_now_ms(l) + LOCK_RETRY_MS);
+	}
+	*ret_l = lock;
+	return r;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lock.h - one agent per server and proxies in this network namespace. Floor 6.
+ *
+ * A start script that runs again starts a second agent; it would fight with the first for the same
+ * ports. The lock is an abstract socket: it needs no writable file, and it is free the moment its
+ * owner is gone. */
+#pragma once
+#include "agent/conf/schema.h"
+
+struct lock;
+struct loop;
+
+/* 0, negated errno (there is no lock here), or LOCK_E_BUSY: another agent has it; *ret_l is set,
+ * and on_done will come. */
+enum { LOCK_E_BUSY = 1 };
+/* @err is 0: the lock is ours now; or -EBUSY: the other agent is still there after
+ * WAIT_SECOND_COPY_MS; or another negated errno. The last thing the lock does. */
+typedef void lock_done_fn(void *arg, int err);
+int lock_new(struct lock **ret_l, struct loop *l, const struct conf *c, lock_done_fn *on_done,
+	     void *arg);
+/* Give it back. NULL is fine; returns NULL. */
+struct lock *lock_free(struct lock *lock);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - arguments to configuration to one run to an exit code. Floor 6. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/base/log.h"
+#include "agent/conf/check.h"
+#include "agent/conf/ini.h"
+#include "agent/front/cli.h"
+#include "agent/front/env.h"
+#include "agent/front/process.h"
+#include "agent/front/run.h"
+
+#define MAIN_WHY 256
+#define FRPC_FILE "./frpc.ini" /* where frp's client looks when it is told nothing */
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
+
+static int fail(const char *what, int err)
+{
+	(void) fprintf(stderr, "mltunnel: %s: %s\n", what, strerror(-err));
+	return EXIT_FAILED;
+}
+
+/* 0 (also with problems), or negated errno. */
+static int load(const struct cli *cli, bool is_env, struct problems *p, struct conf **ret_c)
+{
+	int r;
+
+	if (is_env) {
+		r = env_load(environ, p, ret_c);
+	} else {
+		r = ini_load(cli->file != NULL ? cli->file : FRPC_FILE, p, ret_c);
+		if (r == 0)
+			r = env_apply(environ, p, *ret_c);
+	}
+	return r == 0 ? conf_check(*ret_c, p) : r;
+}
+
+static void print_problems(const struct problems *p)
+{
+	struct span rest = buf_span(&p->text);
+
+	while (rest.len > 0) {
+		const uint8_t *end = memchr(rest.p, '\n', rest.len);
+		size_t len = (size_t) (end - rest.p) + 1;
+
+		(void) fprintf(stderr, "mltunnel: %.*s", (int) len, (const char *) rest.p);
+		rest = span_skip(rest, len);
+	}
+	if (p->n_dropped > 0)
+		(void) fprintf(stderr, "mltunnel: and %zu more\n", p->n_dropped);
+}
+
+static int run(const struct cli *cli, bool is_env, const struct conf *c)
+{
+	/* frp's client writes its log to standard output, and scripts look there for it. */
+	int fd = cli->is_frpc ? STDOUT_FILENO : STDERR_FILENO;
+	enum run_end end = RUN_END_STOPPED;
+	struct log *log;
+	int r;
+
+	r = log_new(&log, fd, (enum log_level) c->log_level, (enum log_format) c->log_format);
+	if (r < 0)
+		return fail("cannot start", r);
+	r = run_agent(c, log, is_env, &end);
+	(void) log_free(log);
+	if (r < 0)
+		return fail("cannot start", r);
+	switch (end) {
+	case RUN_END_STOPPED: return EXIT_OK;
+	case RUN_END_LOGIN_FAILED: return EXIT_FAILED;
+	case RUN_END_REFUSED: return EXIT_WRONG;
+	}
+	return EXIT_FAILED;
+}
+
+static int load_and_run(const struct cli *cli)
+{
+	bool is_env = cli->file == NULL && env_is_asked_for(environ);
+	CLEANUP(conf_free) struct conf *c = NULL;
+	struct problems problems;
+	int r;
+
+	if (cli->file == NULL && !is_env && !cli->is_frpc) {
+		(void) fprintf(
+			stderr,
+			"mltunnel: no configuration: set FRP_SERVER, SECRET_FRP_TOKEN and CLIENT_ID in the "
+			"environment, or give a file with -c FILE (see mltunnel --help)\n");
+		return EXIT_WRONG;
+	}
+	problems_init(&problems);
+	r = load(cli, is_env, &problems, &c);
+	if (r < 0)
+		r = fail("cannot read the configuration", r);
+	else if (problems.n_lines > 0)
+		r = EXIT_WRONG;
+	print_problems(&problems);
+	if (r == EXIT_WRONG && cli->file == NULL && !is_env)
+		(void) fprintf(stderr,
+			       "mltunnel: neither -c FILE nor FRP_SERVER is given, so " FRPC_FILE
+			       " was tried\n");
+	problems_deinit(&problems);
+	return r != 0 ? r : run(cli, is_env, c);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli;
+	char why[MAIN_WHY];
+	int r = process_prepare();
+
+	if (r < 0)
+		return fail("cannot open /dev/null", r);
+	if (cli_parse(argc, argv, &cli, why, sizeof(why)) != 0) {
+		(void) fprintf(stderr, "mltunnel: %s\n", why);
+		return EXIT_WRONG;
+	}
+	switch (cli.action) {
+	case CLI_SHOW_HELP: (void) fputs(cli_help(), stdout); return EXIT_OK;
+	case CLI_SHOW_VERSION: (void) puts("mltunnel " MLTUNNEL_VERSION); return EXIT_OK;
+	case CLI_RUN: break;
+	}
+	return load_and_run(&cli);
+}

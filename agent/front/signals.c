@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* signals.c - the signals of the process, told on the loop. Floor 6. */
+#include "agent/front/signals.h"
+
+#include <signal.h>
+
+#include "agent/base/loop.h"
+#include "proto/base/err.h"
+
+static const int signal_numbers[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
+#define N_SIGNALS (sizeof(signal_numbers) / sizeof(signal_numbers[0]))
+
+struct signals {
+	const struct signals_ops *ops; /* borrowed: static */
+	void *arg;
+	uv_signal_t handles[N_SIGNALS];
+	size_t n_handles; /* not closed yet; the last one frees */
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct signals *s = handle->data;
+
+	s->n_handles--;
+	if (s->n_handles == 0)
+		free(s);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct signals *s = handle->data;
+
+	if (number == SIGHUP)
+		s->ops->on_reload(s->arg);
+	else
+		s->ops->on_stop(s->arg);
+}
+
+struct signals *signals_free(struct signals *s)
+{
+	if (s == NULL)
+		return NULL;
+	if (s->n_handles == 0)
+		return mem_free(s);
+	for (size_t i = 0, n = s->n_handles; i < n; i++)
+		uv_close((uv_handle_t *) &s->handles[i], on_closed);
+	return NULL;
+}
+
+int signals_new(struct signals **ret_s, struct loop *l, const struct signals_ops *ops, void *arg)
+{
+	struct signals *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->ops = ops;
+	s->arg = arg;
+	for (size_t i = 0; i < N_SIGNALS; i++) {
+		r = uv_signal_init(&l->uv, &s->handles[i]);
+		if (r < 0)
+			break;
+		s->handles[i].data = s;
+		s->n_handles++;
+		r = uv_signal_start(&s->handles[i], on_signal, signal_numbers[i]);
+		if (r < 0)
+			break;
+	}
+	if (r < 0) {
+		(void) signals_free(s);
+		return r;
+	}
+	*ret_s = s;
+	return 0;
+}
