@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+# network.py - loopback networks of one's own, free ports, and asking a port for an answer.
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import http.client
+import os
+import random
+import socket
+import struct
+import time
+
+CLONE_NEWNET = 0x40000000
+SIOCSIFFLAGS = 0x8914
+IFF_UP, IFF_RUNNING = 0x1, 0x40
+POLL_S = 0.01  # between two looks at something that tells no events
+
+
+def enter_own_network():
+    """A new network namespace for this thread and what it starts, loopback up; False where the kernel refuses.
+
+    Ports, and the abstract sockets by which agents see each other, are then out of reach of other tests."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        return False
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP | IFF_RUNNING))
+    return True
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_client_id():
+    """Four digits whose ports 1<ID> and 2<ID> are free. Random: where namespaces are refused, tests share them."""
+    for _ in range(100):
+        number = f"{random.randint(1, 9999):04d}"
+        if is_free(int(f"1{number}")) and is_free(int(f"2{number}")):
+            return number
+    raise RuntimeError("no free pair of ports 1<ID>, 2<ID>")
+
+
+def is_listening(port):
+    """Without a connection that somebody would see: the kernel's table."""
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/thread-self/net/{table}") as file:
+            for line in file.readlines()[1:]:
+                words = line.split()
+                if words[3] == "0A" and int(words[1].rsplit(":", 1)[1], 16) == port:
+                    return True
+    return False
+
+
+def wait_until(is_true, what, timeout=10.0):
+    """Poll until is_true() is; its value. Returns late by POLL_S at most."""
+    limit = time.monotonic() + timeout
+    while True:
+        value = is_true()
+        if value:
+            return value
+        if time.monotonic() > limit:
+            raise AssertionError(f"not within {timeout} s: {what}")
+        time.sleep(POLL_S)
+
+
+def wait_listening(port, timeout=10.0):
+    wait_until(lambda: is_listening(port), f"port {port} is open", timeout)
+
+
+def wait_closed(port, timeout=10.0):
+    wait_until(lambda: not is_listening(port), f"port {port} is closed", timeout)
+
+
+def get(port, path="/health", timeout=5.0):
+    """Status and body of one request on a connection of its own."""
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        c.request("GET", path, headers={"Connection": "close"})
+        answer = c.getresponse()
+        return answer.status, answer.read()
+    finally:
+        c.close()
+
+
+def answers(port, timeout=5.0):
+    try:
+        return get(port, timeout=timeout)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def wait_answers(*ports, timeout=10.0):
+    """Until a service answers behind each of the ports; how many seconds that took."""
+    began = time.monotonic()
+    for port in ports:
+        left = began + timeout - time.monotonic()
+        wait_until(lambda: answers(port, timeout=2.0), f"an answer on port {port}", max(left, 0.1))
+    return time.monotonic() - began
+
+
+def close_with_rst(s):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno != errno.ESRCH
+    return True
