@@ -28,7 +28,8 @@ void chan_deinit(struct chan *c); /* wipes */
 void chan_set_layer(struct chan *c, struct layer *layer);
 
 enum { CHAN_E_MORE = 1, CHAN_E_BAD = 2 };
-/* Eat the next frame from the front of *in. 0 and *ret_f (valid until the next call), CHAN_E_MORE
+/* Call until CHAN_E_MORE, even with *in empty: one record of a layer may hold several frames.
+ * Eat the next frame from the front of *in. 0 and *ret_f (valid until the next call), CHAN_E_MORE
  * (all of *in eaten), CHAN_E_BAD (see c->why; the channel is dead), -ENOMEM. */
 int chan_next_frame(struct chan *c, struct span *in, struct frame *ret_f);
 /* The same, decoded; a hello frame is CHAN_E_BAD. The caller owes msg_deinit(). */

@@ -431,6 +431,12 @@ static void test_answers_of_strangers(void **state)
 	assert_int_equal(roster_answer(&w.r, NULL, "no", w.now_ms, &i), 0);
 	assert_int_equal(i, 1);
 	assert_int_equal(w.r.entries[1].state, ROSTER_STATE_WAITING);
+	/* The guess about the first was wrong: its own answer comes, and the name may be live. */
+	assert_int_equal(roster_answer(&w.r, "u.a", "no", w.now_ms, &i), 0);
+	assert_int_equal(i, 0);
+	assert_int_equal(w.r.entries[0].state, ROSTER_STATE_WAITING);
+	drain(&w);
+	assert_int_equal(w.n_closes, 2);
 	assert_int_equal(roster_find(&w.r, "u.b", &i), 0);
 	assert_int_equal(i, 1);
 	assert_int_equal(roster_find(&w.r, "u.z", &i), ROSTER_E_NONE);
