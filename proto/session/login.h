@@ -42,6 +42,7 @@ struct login {
 	bool udp_binary; /* v2: ServerHello selected binary-v1 */
 	/* private */
 	struct login_params p;
+	enum prim_aead_kind server_kind;       /* what ServerHello selected */
 	struct buf client_hello, server_hello; /* exact payload bytes, for the transcript */
 };
 
