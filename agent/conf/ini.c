@@ -277,6 +277,15 @@ static int ini_apply(struct ini_reader *rd, const struct key *k, const char *nam
 	return r;
 }
 
+/* Anything else may be a part of the token, as in "token c2VjcmV0==", and is not quoted. */
+static bool ini_is_key_name(const char *name)
+{
+	size_t n = strspn(name,
+			  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
+
+	return n > 0 && name[n] == '\0';
+}
+
 /* 0 (also with a new problem) or -ENOMEM. @value is NULL for a line without "=". */
 static int ini_take_key(struct ini_reader *rd, const char *name, const char *value)
 {
@@ -286,7 +295,7 @@ static int ini_take_key(struct ini_reader *rd, const char *name, const char *val
 
 	if (rd->section == INI_SECTION_REFUSED)
 		return 0;
-	if (value == NULL || *name == '\0') {
+	if (value == NULL || !ini_is_key_name(name)) {
 		ini_refuse(rd, rd->line, NULL, "neither \"[section]\" nor \"key = value\"");
 		return 0;
 	}
