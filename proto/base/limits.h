@@ -55,6 +55,9 @@
 #define WAIT_LINGER_MS 60000	     /* for the peer's FIN after ours: a stream it forgot never answers (stock: 5 min) */
 #define WAIT_GOAWAY_MS 5000	     /* joined streams may finish this long after the server's GoAway 0 */
 
+#define WAIT_LOCAL_EOF_MS 1000	     /* a service told of the user's end may finish its last words this long */
+#define WAIT_STUCK_MS 60000	     /* a service may pause this long with bytes of a user who is gone */
+
 /* -- sockets ----------------------------------------------------------------------------------------------------- */
 #define LIMIT_CIPHER_BUF (256 * 1024) /* one read of the server's connection; one such buffer for the loop */
 #define LIMIT_CHUNK 16384	      /* unit of the write queues */

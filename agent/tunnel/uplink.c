@@ -1,0 +1,739 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* uplink.c - one server: dial, secure, log in, serve, try again. Floor 5. */
+#include "agent/tunnel/uplink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "agent/base/loop.h"
+#include "agent/base/timer.h"
+#include "agent/conf/file.h"
+#include "agent/net/conn.h"
+#include "agent/net/dial.h"
+#include "agent/net/resolve.h"
+#include "agent/net/tls.h"
+#include "agent/tunnel/advice.h"
+#include "agent/tunnel/relay.h"
+#include "proto/base/secret.h"
+#include "proto/base/text.h"
+#include "proto/session/retry.h"
+
+#define MLTUNNEL_FRP_VERSION "0.65.0" /* what Login.version says: frps shows it, nothing depends on it */
+#define FLUSH_ROUNDS 8 /* of two records each per turn of the loop: then the other sockets are looked at */
+
+enum uplink_state {
+	UPLINK_STATE_IDLE,
+	UPLINK_STATE_WAITING,
+	UPLINK_STATE_DIALING,
+	UPLINK_STATE_SECURING,
+	UPLINK_STATE_SESSION,
+	UPLINK_STATE_LEAVING,
+	UPLINK_STATE_CLOSING,
+	UPLINK_STATE_ENDED,
+};
+
+struct uplink {
+	struct loop *loop;	 /* borrowed */
+	struct log *log;	 /* borrowed */
+	const struct conf *conf; /* borrowed */
+	uplink_ended_fn *on_ended;
+	void *arg;
+	enum uplink_state state;
+	bool is_ending;		    /* after CLOSING comes ENDED */
+	enum uplink_end end;
+	bool has_logged_in;	    /* once, ever */
+	bool has_warned_unverified; /* once is enough */
+	char run_id[LIMIT_RUN_ID + 1];
+	char *token; /* a secret; as of the last dial */
+	char addr[300], arch[80], host_name[80];
+	char said[600]; /* the last failure that was logged: once per change */
+	uint64_t grace_due_ms;
+	struct resolver *resolver;
+	struct tls_config *tls_config;
+	struct retry retry;
+	struct roster roster;
+	struct proxy *proxies;
+	struct timer timer;
+	struct loop_task flush;
+	struct dial *dial;
+	struct conn *link; /* NULL: none open */
+	struct client *client;
+	struct relay_host host;
+	struct list relays;
+};
+
+static void uplink_flush(struct uplink *u);
+static void uplink_arm(struct uplink *u);
+static void uplink_close(struct uplink *u);
+
+/* -- words -------------------------------------------------------------------------------------------------------- */
+
+/* One line per change of cause; repeats are debug. */
+static void uplink_say(struct uplink *u, const char *words, const char *error, const char *remedy)
+{
+	uint64_t now_ms = loop_now_ms(u->loop);
+	char said[sizeof(u->said)], when[40];
+	bool is_news;
+
+	(void) snprintf(said, sizeof(said), "%s|%s", words, error); /* compared to this length only */
+	is_news = strcmp(said, u->said) != 0;
+	memcpy(u->said, said, sizeof(said));
+	if (u->is_ending)
+		return;
+	(void) snprintf(when, sizeof(when), "%.1f s",
+			u->retry.due_ms > now_ms ? (double) (u->retry.due_ms - now_ms) / 1000.0 : 0.0);
+	if (is_news)
+		log_warn(u->log, words, "server", u->addr, "error", error, "remedy", remedy, "retry_in", when);
+	else
+		log_debug(u->log, words, "server", u->addr, "error", error, "retry_in", when);
+}
+
+/* A try or a session has failed: say it, and when it is tried again. */
+static void uplink_failed(struct uplink *u, enum retry_class class, const char *words, const char *error,
+			  const char *remedy)
+{
+	retry_lost(&u->retry, class, loop_now_ms(u->loop));
+	uplink_say(u, words, error, remedy);
+	if (u->conf->login_fail_exit && !u->has_logged_in && !u->is_ending) {
+		log_error(u->log, "the first login failed and login_fail_exit is set: leaving", "server", u->addr);
+		u->is_ending = true;
+		u->end = UPLINK_END_LOGIN_FAILED;
+	}
+	uplink_close(u);
+}
+
+/* -- the end of a connection -------------------------------------------------------------------------------------- */
+
+/* Everything of the connection is gone: wait for the next try, or end. */
+static void uplink_closed(struct uplink *u)
+{
+	if (u->state != UPLINK_STATE_CLOSING || u->link != NULL || (u->is_ending && !list_is_empty(&u->relays)))
+		return;
+	if (!u->is_ending) {
+		u->state = UPLINK_STATE_WAITING;
+		uplink_arm(u);
+		return;
+	}
+	u->state = UPLINK_STATE_ENDED;
+	timer_stop(&u->timer);
+	loop_task_cancel(&u->flush);
+	u->on_ended(u->arg, u->end);
+}
+
+/* Tear down: relays are reset, the connection is closed; uplink_closed() goes on from the loop. */
+static void uplink_close(struct uplink *u)
+{
+	size_t i;
+
+	if (u->state == UPLINK_STATE_CLOSING || u->state == UPLINK_STATE_ENDED)
+		return;
+	u->state = UPLINK_STATE_CLOSING;
+	timer_stop(&u->timer);
+	u->dial = dial_cancel(u->dial);
+	relay_reset_all(&u->relays);
+	u->client = client_free(u->client);
+	for (i = 0; i < u->conf->n_proxies; i++)
+		proxy_on_lost(&u->proxies[i]);
+	if (u->link != NULL)
+		conn_close(u->link);
+	loop_task_queue(u->loop, &u->flush); /* uplink_closed() comes from there, too */
+}
+
+/* -- session ------------------------------------------------------------------------------------------------------ */
+
+static void uplink_on_login(struct uplink *u, const char *version)
+{
+	const char *tls = conn_describe_tls(u->link);
+
+	retry_done(&u->retry, loop_now_ms(u->loop));
+	u->has_logged_in = true;
+	u->said[0] = '\0';
+	(void) snprintf(u->run_id, sizeof(u->run_id), "%s", client_run_id(u->client));
+	log_info(u->log, "login to server success", "server", u->addr, "version", version, "tls",
+		 tls != NULL ? tls : "off");
+}
+
+static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char *text)
+{
+	bool is_up = u->retry.state == RETRY_STATE_IDLE;
+
+	if (cause == CLIENT_CAUSE_LEFT) {
+		uplink_close(u);
+		return;
+	}
+	if (!is_up && cause != CLIENT_CAUSE_REFUSED)
+		u->run_id[0] = '\0'; /* it may be parked behind an old session of that run id: not again */
+	if (cause == CLIENT_CAUSE_REFUSED) {
+		uplink_failed(u, RETRY_REFUSED, "the server refused the login", text, advice_for_login(text));
+		return;
+	}
+	uplink_failed(u, RETRY_NETWORK, is_up ? "session lost" : "login failed", text, advice_for_cause(cause));
+}
+
+static void uplink_on_start(struct uplink *u, const struct client_event *ev)
+{
+	struct proxy *p = u->roster.entries[ev->proxy].user;
+	int err;
+
+	log_debug(u->log, "user connection", "proxy", p->conf->name, "from", ev->start->src_addr);
+	err = relay_start(&u->host, u->client, ev->work, p);
+	if (err != 0) {
+		log_warn(u->log, "user connection refused", "proxy", p->conf->name, "error", uv_strerror(err));
+		client_rst(u->client, ev->work);
+		client_forget(u->client, ev->work);
+	}
+}
+
+static void uplink_on_event(struct uplink *u, const struct client_event *ev)
+{
+	switch (ev->kind) {
+	case CLIENT_EV_LOGIN:
+		uplink_on_login(u, ev->text);
+		break;
+	case CLIENT_EV_PROXY_UP:
+		proxy_on_up(u->roster.entries[ev->proxy].user, ev->text);
+		break;
+	case CLIENT_EV_PROXY_DOWN:
+		proxy_on_closed(u->roster.entries[ev->proxy].user);
+		break;
+	case CLIENT_EV_PROXY_REFUSED:
+		proxy_on_refused(u->roster.entries[ev->proxy].user, ev->text);
+		break;
+	case CLIENT_EV_START:
+		uplink_on_start(u, ev);
+		break;
+	case CLIENT_EV_DATA:
+		relay_on_data(ev->user, ev->data);
+		break;
+	case CLIENT_EV_FIN:
+		relay_on_fin(ev->user);
+		break;
+	case CLIENT_EV_RST:
+		relay_on_rst(ev->user);
+		break;
+	case CLIENT_EV_WORK_ERROR:
+		log_debug(u->log, "work connection closed by the server", "text", ev->text);
+		break;
+	case CLIENT_EV_PONG_ERROR:
+		log_debug(u->log, "the server refused a ping", "error", ev->text);
+		break;
+	case CLIENT_EV_WANT_WORK: /* without a mux only, which conf does not allow */
+		break;
+	case CLIENT_EV_DEAD:
+		uplink_on_dead(u, ev->cause, ev->text);
+		break;
+	}
+}
+
+/* Let the machine say all it has to say. */
+static void uplink_hear(struct uplink *u)
+{
+	struct client_event ev;
+
+	while (u->client != NULL && client_next(u->client, &ev) == 0)
+		uplink_on_event(u, &ev);
+}
+
+static void uplink_pump(struct uplink *u)
+{
+	uplink_hear(u);
+	if (u->client != NULL)
+		loop_task_queue(u->loop, &u->flush);
+}
+
+/* Move the machine's bytes to the connection while there is room. True: nothing is left to move. */
+static bool uplink_drain(struct uplink *u)
+{
+	struct span out;
+	int err;
+
+	while ((out = client_drain(u->client)).len > 0) {
+		if (conn_n_queued(u->link) >= LIMIT_LINK_QUEUED - LIMIT_RECORD)
+			return false;
+		out = span_head(out, LIMIT_RECORD);
+		err = conn_send(u->link, out);
+		if (err < 0)
+			client_lost(u->client, err == -ENOMEM ? "out of memory" : "TLS is broken");
+		if (err != 0)
+			return false;
+		client_drained(u->client, out.len);
+	}
+	return true;
+}
+
+/* Give turns to those who wait. True: somebody had one. */
+static bool uplink_give_turns(struct uplink *u)
+{
+	bool had_turn = false;
+	size_t quantum;
+	void *relay;
+
+	while (client_turn(u->client, &relay, &quantum) == 0) {
+		had_turn = true;
+		relay_on_turn(relay, quantum);
+	}
+	return had_turn;
+}
+
+/* Send what this turn of the loop has produced, control first; then as many turns of bulk as the socket takes, a bounded number
+ * of records. */
+static void uplink_flush(struct uplink *u)
+{
+	unsigned round = 0;
+	bool is_more = true;
+
+	while (is_more && round < FLUSH_ROUNDS) {
+		round++;
+		is_more = false;
+		while (uplink_drain(u)) {
+			is_more = uplink_give_turns(u);
+			if (!is_more)
+				break;
+		}
+		conn_flush(u->link);
+		is_more = conn_n_queued(u->link) == 0 && client_drain(u->client).len > 0;
+	}
+	if (is_more)
+		timer_set(&u->timer, loop_now_ms(u->loop)); /* goes on after a look at the other sockets */
+}
+
+static void uplink_on_flush(struct loop_task *t)
+{
+	struct uplink *u = container_of(t, struct uplink, flush);
+
+	if (u->client == NULL) {
+		uplink_closed(u);
+		return;
+	}
+	uplink_arm(u);
+	uplink_flush(u);
+	if (u->state == UPLINK_STATE_LEAVING && client_n_joined(u->client) == 0 && list_is_empty(&u->relays))
+		client_bye(u->client);
+	uplink_hear(u);
+	if (u->client != NULL && conn_n_queued(u->link) == 0 && client_drain(u->client).len > 0)
+		loop_task_queue(u->loop, &u->flush); /* what was heard has made more */
+}
+
+/* -- what relays ask of us ---------------------------------------------------------------------------------------- */
+
+static void host_flush_later(void *arg)
+{
+	struct uplink *u = arg;
+
+	loop_task_queue(u->loop, &u->flush);
+}
+
+static bool host_make_room(void *arg)
+{
+	struct uplink *u = arg;
+
+	if (!uplink_drain(u))
+		conn_flush(u->link);
+	return uplink_drain(u);
+}
+
+/* -- connection --------------------------------------------------------------------------------------------------- */
+
+static void link_on_data(void *arg, struct span data)
+{
+	struct uplink *u = arg;
+
+	if (u->client == NULL)
+		return;
+	client_feed(u->client, data, loop_now_ms(u->loop));
+	uplink_pump(u);
+}
+
+static void link_on_written(void *arg, size_t n)
+{
+	(void) n;
+	host_flush_later(arg);
+}
+
+/* The connection ended while a session was on it, or before. */
+static void link_lost(struct uplink *u, const char *text)
+{
+	if (u->client != NULL) {
+		client_lost(u->client, text);
+		uplink_pump(u);
+	} else {
+		uplink_failed(u, RETRY_NETWORK, "TLS handshake failed", text, advice_for_tls());
+	}
+}
+
+static void link_on_eof(void *arg)
+{
+	link_lost(arg, "the server closed the connection");
+}
+
+static void link_on_error(void *arg, int err, const char *why)
+{
+	(void) err;
+	link_lost(arg, why);
+}
+
+static void link_on_gone(void *arg)
+{
+	struct uplink *u = arg;
+
+	free(TAKE(u->link));
+	uplink_closed(u);
+}
+
+static int client_params_fill(struct uplink *u, struct client_params *p)
+{
+	const struct conf *conf = u->conf;
+
+	*p = (struct client_params){
+		.login.wire = conf->wire,
+		.login.token = span_str(u->token),
+		.login.login = {
+			.version = MLTUNNEL_FRP_VERSION,
+			.hostname = u->host_name,
+			.os = "linux",
+			.arch = u->arch,
+			.user = conf->user,
+			.run_id = u->run_id,
+			.pool_count = conf->pool_count,
+		},
+		.wall_s = (int64_t) time(NULL),
+		.is_mux = conf->is_mux,
+		.n_streams_max = conf->n_streams_max,
+		.heartbeat_ms = conf->heartbeat_ms,
+	};
+	return loop_random(p->login.iv, sizeof(p->login.iv));
+}
+
+/* The connection is ready for the session. */
+static void link_on_ready(void *arg)
+{
+	struct uplink *u = arg;
+	struct client_params p;
+	int err;
+
+	timer_stop(&u->timer);
+	err = client_params_fill(u, &p);
+	if (err == 0)
+		err = client_new(&u->client, &p, &u->roster, loop_now_ms(u->loop));
+	if (err != 0) {
+		uplink_failed(u, RETRY_NETWORK, "login cannot be made", err < 0 ? uv_strerror(err) : "too long",
+			      "check user and metadata");
+		return;
+	}
+	u->state = UPLINK_STATE_SESSION;
+	conn_read(u->link, true);
+	client_tick(u->client, loop_now_ms(u->loop));
+	uplink_pump(u);
+}
+
+static const struct conn_ops link_ops = {
+	.on_data = link_on_data,
+	.on_ready = link_on_ready,
+	.on_written = link_on_written,
+	.on_eof = link_on_eof,
+	.on_error = link_on_error,
+	.on_gone = link_on_gone,
+};
+
+static void uplink_secure(struct uplink *u)
+{
+	static const uint8_t first_byte = 0x17; /* frp pkg/util/net/tls.go FRPTLSHeadByte */
+	size_t n_now;
+
+	u->state = UPLINK_STATE_SECURING;
+	timer_set(&u->timer, loop_now_ms(u->loop) + WAIT_DIAL_MS);
+	if (!tls_config_verifies(u->tls_config) && !u->has_warned_unverified) {
+		u->has_warned_unverified = true;
+		log_warn(u->log, "the server's certificate is not verified, as with frpc", "server", u->addr, "remedy",
+			 "give a CA, a pin or the system's roots to verify it");
+	}
+	if ((u->conf->tls.want_custom_first_byte && conn_write(u->link, span_of(&first_byte, 1), &n_now) != 0) ||
+	    conn_start_tls(u->link, u->tls_config) != 0)
+		uplink_failed(u, RETRY_NETWORK, "TLS handshake failed", "out of memory",
+			      advice_for_cause(CLIENT_CAUSE_MEMORY));
+}
+
+static void uplink_on_dialed(void *arg, const struct dial_result *r, int fd)
+{
+	struct uplink *u = arg;
+	int err;
+
+	u->dial = NULL;
+	if (r->err != 0) {
+		uplink_failed(u, RETRY_NETWORK,
+			      r->stage == DIAL_STAGE_NAME ? "the server's name does not resolve"
+							  : "connect to server error",
+			      r->why, advice_for_dial(r->stage, r->err));
+		return;
+	}
+	u->link = malloc(sizeof(*u->link));
+	err = u->link != NULL ? conn_init(u->link, u->loop, &link_ops, u, LIMIT_LINK_QUEUED) : -ENOMEM;
+	if (err != 0) {
+		free(TAKE(u->link));
+		uplink_failed(u, RETRY_NETWORK, "connect to server error", uv_strerror(err), advice_for_dial(r->stage, err));
+		return;
+	}
+	err = conn_adopt(u->link, fd);
+	if (err != 0)
+		uplink_failed(u, RETRY_NETWORK, "connect to server error", uv_strerror(err), advice_for_dial(r->stage, err));
+	else if (u->conf->tls.is_on)
+		uplink_secure(u);
+	else
+		link_on_ready(u);
+}
+
+/* The token may have been changed since the last try. */
+static bool uplink_read_token(struct uplink *u)
+{
+	char *token = NULL, why[FILE_WHY];
+
+	if (u->conf->token_file == NULL)
+		return true;
+	if (file_read_token(u->conf->token_file, &token, why) != 0) {
+		uplink_failed(u, RETRY_REFUSED, "the token file cannot be read", why, u->conf->token_file);
+		return false;
+	}
+	u->token = secret_free(u->token);
+	u->token = token;
+	return true;
+}
+
+static void uplink_try(struct uplink *u)
+{
+	uint64_t now_ms = loop_now_ms(u->loop);
+
+	if (retry_begin(&u->retry, now_ms) != 0) {
+		uplink_arm(u);
+		return;
+	}
+	u->state = UPLINK_STATE_DIALING;
+	if (!uplink_read_token(u))
+		return;
+	if (dial_start(u->loop, u->resolver, u->conf->server_host, u->conf->server_port, now_ms + WAIT_DIAL_MS, uplink_on_dialed,
+		       u, &u->dial) != 0)
+		uplink_failed(u, RETRY_NETWORK, "connect to server error", "out of memory",
+			      advice_for_cause(CLIENT_CAUSE_MEMORY));
+}
+
+/* -- time --------------------------------------------------------------------------------------------------------- */
+
+static void uplink_arm(struct uplink *u)
+{
+	uint64_t due_ms;
+
+	switch (u->state) {
+	case UPLINK_STATE_WAITING:
+		timer_set(&u->timer, u->retry.due_ms);
+		break;
+	case UPLINK_STATE_SESSION:
+		timer_set(&u->timer, client_deadline(u->client));
+		break;
+	case UPLINK_STATE_LEAVING:
+		due_ms = client_deadline(u->client);
+		timer_set(&u->timer, due_ms < u->grace_due_ms ? due_ms : u->grace_due_ms);
+		break;
+	case UPLINK_STATE_IDLE:
+	case UPLINK_STATE_DIALING:  /* dial has its own deadline */
+	case UPLINK_STATE_SECURING: /* set at its start */
+	case UPLINK_STATE_CLOSING:
+	case UPLINK_STATE_ENDED:
+		break;
+	}
+}
+
+static void uplink_on_timer(struct timer *t)
+{
+	struct uplink *u = container_of(t, struct uplink, timer);
+	uint64_t now_ms = loop_now_ms(u->loop);
+
+	switch (u->state) {
+	case UPLINK_STATE_WAITING:
+		uplink_try(u);
+		break;
+	case UPLINK_STATE_SECURING:
+		uplink_failed(u, RETRY_NETWORK, "TLS handshake failed", "timed out", advice_for_tls());
+		break;
+	case UPLINK_STATE_LEAVING:
+		if (now_ms >= u->grace_due_ms) {
+			log_warn(u->log, "grace time is over: live connections are cut");
+			uplink_close(u);
+			break;
+		}
+		client_tick(u->client, now_ms);
+		uplink_pump(u);
+		break;
+	case UPLINK_STATE_SESSION:
+		client_tick(u->client, now_ms);
+		uplink_pump(u);
+		break;
+	case UPLINK_STATE_IDLE:
+	case UPLINK_STATE_DIALING:
+	case UPLINK_STATE_CLOSING:
+	case UPLINK_STATE_ENDED:
+		break;
+	}
+}
+
+/* -- life --------------------------------------------------------------------------------------------------------- */
+
+static int uplink_load_tls(struct uplink *u)
+{
+	const struct conf_tls *t = &u->conf->tls;
+	struct tls_params p = {
+		.server_name = t->server_name != NULL ? t->server_name : u->conf->server_host,
+		.ca_file = t->ca_file,
+		.want_system_roots = t->want_system_roots,
+		.pin = t->pin,
+		.cert_file = t->cert_file,
+		.key_file = t->key_file,
+	};
+	char why[256];
+	int err;
+
+	if (!t->is_on)
+		return 0;
+	err = tls_config_new(&u->tls_config, &p, why, sizeof(why));
+	if (err == TLS_E_BAD)
+		log_error(u->log, "TLS settings", "error", why);
+	return err > 0 ? -EINVAL : err;
+}
+
+static int uplink_add_proxies(struct uplink *u)
+{
+	const struct conf *conf = u->conf;
+	struct proxy *p;
+	size_t i;
+	int err;
+
+	u->proxies = calloc(conf->n_proxies > 0 ? conf->n_proxies : 1, sizeof(*u->proxies));
+	if (u->proxies == NULL)
+		return -ENOMEM;
+	for (i = 0; i < conf->n_proxies; i++) {
+		p = &u->proxies[i];
+		proxy_init(p, &conf->proxies[i], u->log);
+		err = roster_add(&u->roster, &conf->proxies[i].msg, p, &p->roster_index);
+		if (err != 0)
+			return err > 0 ? -E2BIG : err;
+	}
+	return 0;
+}
+
+/* Go's names of architectures, which frps shows. */
+static void uplink_name_machine(struct uplink *u)
+{
+	struct utsname un;
+
+	if (uname(&un) != 0)
+		return;
+	(void) snprintf(u->host_name, sizeof(u->host_name), "%s", un.nodename); /* cut: for show only */
+	if (strcmp(un.machine, "x86_64") == 0)
+		(void) snprintf(u->arch, sizeof(u->arch), "amd64");
+	else if (strcmp(un.machine, "aarch64") == 0)
+		(void) snprintf(u->arch, sizeof(u->arch), "arm64");
+	else
+		(void) snprintf(u->arch, sizeof(u->arch), "%s", un.machine);
+}
+
+static int uplink_fill(struct uplink *u)
+{
+	uint64_t seed;
+	int err = loop_random(&seed, sizeof(seed));
+
+	if (err != 0)
+		return err;
+	retry_init(&u->retry, seed);
+	roster_init(&u->roster, seed);
+	u->roster.all_or_none = u->conf->all_or_none;
+	u->token = text_dup(u->conf->token != NULL ? u->conf->token : "",
+			    u->conf->token != NULL ? strlen(u->conf->token) : 0);
+	if (u->token == NULL)
+		return -ENOMEM;
+	uplink_name_machine(u);
+	(void) snprintf(u->addr, sizeof(u->addr), strchr(u->conf->server_host, ':') != NULL ? "[%s]:%u" : "%s:%u",
+			u->conf->server_host, (unsigned) u->conf->server_port);
+	err = resolver_new(&u->resolver, u->loop);
+	if (err == 0)
+		err = uplink_load_tls(u);
+	return err == 0 ? uplink_add_proxies(u) : err;
+}
+
+int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf, uplink_ended_fn *on_ended, void *arg)
+{
+	struct uplink *u = calloc(1, sizeof(*u));
+	int err;
+
+	if (u == NULL)
+		return -ENOMEM;
+	u->loop = l;
+	u->log = l->log;
+	u->conf = conf;
+	u->on_ended = on_ended;
+	u->arg = arg;
+	list_init(&u->relays);
+	timer_init(&u->timer, l, uplink_on_timer);
+	loop_task_init(&u->flush, uplink_on_flush);
+	u->host = (struct relay_host){
+		.loop = l,
+		.relays = &u->relays,
+		.flush_later = host_flush_later,
+		.make_room = host_make_room,
+		.arg = u,
+	};
+	err = uplink_fill(u);
+	if (err != 0) {
+		(void) uplink_free(u);
+		return err;
+	}
+	u->host.resolver = u->resolver;
+	*ret_u = u;
+	return 0;
+}
+
+struct uplink *uplink_free(struct uplink *u)
+{
+	if (u == NULL)
+		return NULL;
+	MUST(u->link == NULL && u->client == NULL && list_is_empty(&u->relays));
+	timer_stop(&u->timer);
+	loop_task_cancel(&u->flush);
+	roster_deinit(&u->roster);
+	free(u->proxies);
+	u->tls_config = tls_config_free(u->tls_config);
+	u->resolver = resolver_free(u->resolver);
+	u->token = secret_free(u->token);
+	secret_wipe(u->run_id, sizeof(u->run_id));
+	free(u);
+	return NULL;
+}
+
+void uplink_start(struct uplink *u)
+{
+	retry_lost(&u->retry, RETRY_NETWORK, loop_now_ms(u->loop));
+	retry_hurry(&u->retry, loop_now_ms(u->loop)); /* a start is no storm */
+	u->state = UPLINK_STATE_WAITING;
+	uplink_arm(u);
+}
+
+void uplink_leave(struct uplink *u, uint64_t grace_ms)
+{
+	u->is_ending = true;
+	u->end = UPLINK_END_LEFT;
+	if (u->state != UPLINK_STATE_SESSION || !client_is_up(u->client)) {
+		uplink_close(u);
+		return;
+	}
+	u->state = UPLINK_STATE_LEAVING;
+	u->grace_due_ms = loop_now_ms(u->loop) + grace_ms;
+	client_leave(u->client, loop_now_ms(u->loop));
+	uplink_pump(u);
+}
+
+void uplink_stop(struct uplink *u)
+{
+	u->is_ending = true;
+	u->end = UPLINK_END_LEFT;
+	uplink_close(u);
+}
