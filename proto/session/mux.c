@@ -237,6 +237,7 @@ void mux_rst(struct mux *m, struct mux_stream *s)
 		return;
 	s->is_reset = true;
 	s->rst_due = true;
+	stream_acked(m, s); /* nothing answers a SYN that was taken back */
 	turn_unwant(&m->turn, s);
 	stream_queue_emit(m, s);
 }
@@ -294,6 +295,10 @@ static struct mux_stream *mux_on_syn(struct mux *m, const struct mframe *f)
 
 	if (f->stream_id == 0 || map_get(&m->streams, f->stream_id) != NULL) {
 		mux_die(m, "yamux: SYN for a stream that exists");
+		return NULL;
+	}
+	if (m->is_server && f->stream_id % 2 == 0) { /* mux_open() would meet it */
+		mux_die(m, "yamux: SYN with an id of ours");
 		return NULL;
 	}
 	if (!m->is_server || m->streams.n_items >= m->n_streams_max) {
@@ -617,9 +622,15 @@ static void mux_emit(struct mux *m)
 
 struct span mux_drain(struct mux *m)
 {
+	struct span out;
+
 	if (m->why == NULL)
 		mux_emit(m);
-	return record_drain(&m->record);
+	out = record_drain(&m->record);
+	if (m->why != NULL || list_is_empty(&m->emit) || m->record.sent > 0 || buf_len(&m->record.ctl) > 0)
+		return out;
+	mux_die(m, "out of memory"); /* ctl took not one frame; payload may not overtake a SYN */
+	return span_of(NULL, 0);
 }
 
 void mux_drained(struct mux *m, size_t n)
