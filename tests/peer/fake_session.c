@@ -1,0 +1,706 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fake_session.c - a frps as the script wants it, on one connection.
+ *
+ *   first bytes -> pipe -> Login: the control pipe | NewWorkConn: parked, until "start" joins it
+ *
+ * Memory that runs out ends the program: it lives as long as a test. */
+#include "tests/peer/fake_session.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <jansson.h>
+
+#include "proto/base/bytes.h"
+#include "proto/base/err.h"
+#include "proto/base/text.h"
+#include "proto/session/chan.h"
+#include "proto/wire/aead.h"
+#include "proto/wire/cfb.h"
+#include "proto/wire/hello.h"
+#include "proto/wire/mframe.h"
+
+#define HEAD_SHOWN 64 /* bytes of payload told with each event */
+
+enum fake_role { FAKE_ROLE_NEW, FAKE_ROLE_CONTROL, FAKE_ROLE_PARKED, FAKE_ROLE_JOINED };
+
+struct fake_pipe {
+	struct list link; /* of the session */
+	struct fake_session *session;
+	struct mux_stream *stream; /* NULL: the connection itself */
+	unsigned id;		   /* of the stream; 0 */
+	enum fake_role role;
+	enum wire wire; /* 0: no byte came yet */
+	size_t magic_due;
+	struct chan chan;
+	struct hello_keys keys; /* v2 */
+	enum prim_aead_kind kind;
+	uint64_t n_received;
+};
+
+/* ---- news ------------------------------------------------------------------------------------ */
+
+void fake_say(const struct fake_session *s, const char *what, const char *more_format, ...)
+{
+	va_list args;
+
+	printf("{\"ev\":\"%s\",\"conn\":%u", what, s->id);
+	va_start(args, more_format);
+	vprintf(more_format, args);
+	va_end(args);
+	printf("}\n");
+	fflush(stdout);
+}
+
+static void say_message(const struct fake_pipe *p, const struct frame *f)
+{
+	const char *type = f->kind == FRAME_MESSAGE ? msg_type_name(f->type) : "ClientHello";
+	json_t *body = json_loadb((const char *) f->body.p, f->body.len, 0, NULL);
+	char *text = body != NULL ? json_dumps(body, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+
+	fake_say(p->session, "message", ",\"stream\":%u,\"type\":\"%s\",\"wire\":%d,\"body\":%s",
+		 p->id, type, (int) p->wire, text != NULL ? text : "null");
+	free(text);
+	json_decref(body);
+}
+
+static void say_data(const struct fake_pipe *p, struct span data)
+{
+	char head[2 * HEAD_SHOWN + 1];
+
+	text_hex(span_head(data, HEAD_SHOWN), head, sizeof(head));
+	fake_say(p->session, "data", ",\"stream\":%u,\"len\":%zu,\"total\":%llu,\"head\":\"%s\"",
+		 p->id, data.len, (unsigned long long) p->n_received, head);
+}
+
+/* ---- pipes ----------------------------------------------------------------------------------- */
+
+static struct fake_pipe *pipe_new(struct fake_session *s, struct mux_stream *stream)
+{
+	struct fake_pipe *p = calloc(1, sizeof(*p));
+
+	MUST(p != NULL);
+	p->session = s;
+	p->stream = stream;
+	p->id = stream != NULL ? mux_stream_id(stream) : 0;
+	list_init(&p->link);
+	list_add_tail(&s->pipes, &p->link);
+	return p;
+}
+
+static void pipe_free(struct fake_pipe *p)
+{
+	if (p->session->control == p)
+		p->session->control = NULL;
+	list_del(&p->link);
+	if (p->wire != 0)
+		chan_deinit(&p->chan);
+	free(p);
+}
+
+/* Bytes on the pipe, behind its layer if it has one. */
+static void pipe_put(struct fake_pipe *p, struct span bytes)
+{
+	int r;
+
+	if (p->wire == 0) {
+		p->wire = WIRE_V1;
+		chan_init(&p->chan, p->wire, FAKE_OUT_MAX);
+	}
+	if (p->chan.layer != NULL)
+		r = layer_encode(p->chan.layer, bytes, &p->chan.out);
+	else
+		r = chan_send_raw(&p->chan, bytes);
+	MUST(r == 0);
+}
+
+static void pipe_put_frame(struct fake_pipe *p, uint8_t type, struct span body)
+{
+	uint8_t head[10] = { type };
+
+	if (p->wire == WIRE_V2) {
+		bytes_put_u16(head, 16); /* message; frp pkg/proto/wire */
+		bytes_put_u16(head + 2, 0);
+		bytes_put_u32(head + 4, (uint32_t) body.len + 2);
+		bytes_put_u16(head + 8, (uint16_t) msg_type_of_byte(type));
+		pipe_put(p, span_of(head, 10));
+	} else {
+		bytes_put_u64(head + 1, body.len);
+		pipe_put(p, span_of(head, 9));
+	}
+	pipe_put(p, body);
+}
+
+static void pipe_send(struct fake_pipe *p, const struct msg *m)
+{
+	int r = chan_send(&p->chan, m);
+
+	MUST(r == 0);
+}
+
+/* As much of what waits as credit allows, at most @max. */
+static void pipe_flush(struct fake_pipe *p, size_t max)
+{
+	struct span out = p->wire != 0 ? chan_out(&p->chan) : span_of(NULL, 0);
+	size_t n = 0;
+
+	if (out.len == 0)
+		return;
+	if (p->stream == NULL) {
+		MUST(buf_add(&p->session->out, out) == 0);
+		n = out.len;
+	} else {
+		(void) mux_write(p->session->mux, p->stream, span_head(out, max),
+				 &n); /* the rest has its turn */
+	}
+	chan_sent(&p->chan, n);
+	if (p->stream != NULL && n < out.len)
+		mux_want(p->session->mux, p->stream);
+}
+
+/* ---- the session's output -------------------------------------------------------------------- */
+
+static void session_drain(struct fake_session *s)
+{
+	struct span out;
+
+	for (out = mux_drain(s->mux); out.len > 0; out = mux_drain(s->mux)) {
+		MUST(buf_add(&s->out, out) == 0);
+		mux_drained(s->mux, out.len);
+	}
+}
+
+/* All that can leave goes to s->out; afterwards the mux is between two frames. */
+static void session_flush(struct fake_session *s)
+{
+	struct list *at;
+	struct mux_stream *stream;
+	void *user;
+	size_t quantum;
+
+	if (s->mux == NULL) {
+		for (at = s->pipes.next; at != &s->pipes; at = at->next)
+			pipe_flush(container_of(at, struct fake_pipe, link), SIZE_MAX);
+		return;
+	}
+	for (at = s->pipes.next; at != &s->pipes; at = at->next) {
+		struct fake_pipe *p = container_of(at, struct fake_pipe, link);
+
+		if (p->wire != 0 && chan_out(&p->chan).len > 0)
+			mux_want(s->mux, p->stream);
+	}
+	session_drain(s);
+	while (mux_turn(s->mux, &stream, &user, &quantum) == 0) {
+		pipe_flush(user, quantum);
+		session_drain(s);
+	}
+}
+
+static void session_put_raw(struct fake_session *s, struct span bytes)
+{
+	session_flush(s);
+	MUST(buf_add(&s->out, bytes) == 0);
+}
+
+static void session_put_mframe(struct fake_session *s, const struct mframe *f)
+{
+	uint8_t bytes[MFRAME_LEN];
+
+	mframe_encode(f, bytes);
+	MUST(buf_add(&s->out, span_of(bytes, sizeof(bytes))) == 0);
+}
+
+/* ---- steps of the script --------------------------------------------------------------------- */
+
+/* True: go on as a stock server does. */
+static bool session_step(struct fake_session *s, struct fake_pipe *p, const struct fake_step *step)
+{
+	struct span bytes = span_of(step->bytes, step->len);
+
+	switch (step->act) {
+	case FAKE_ACT_ANSWER:
+	case FAKE_ACT_REFUSE: return true;
+	case FAKE_ACT_SILENT: return false;
+	case FAKE_ACT_FREEZE: s->is_frozen = true; return false;
+	case FAKE_ACT_FIN: s->want_fin = true; return false;
+	case FAKE_ACT_RST: s->want_rst = true; return false;
+	case FAKE_ACT_RAW: session_put_raw(s, bytes); return false;
+	case FAKE_ACT_BYTES:
+		if (p != NULL)
+			pipe_put(p, bytes);
+		return false;
+	case FAKE_ACT_FRAME:
+		if (p != NULL)
+			pipe_put_frame(p, step->type, bytes);
+		return false;
+	}
+	return false;
+}
+
+static const char *refusal(const struct fake_step *step)
+{
+	return step->act == FAKE_ACT_REFUSE ? (const char *) step->bytes : NULL;
+}
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+static void random_bytes(uint8_t *p, size_t n)
+{
+	MUST(getrandom(p, n, 0) == (ssize_t) n);
+}
+
+static void on_client_hello(struct fake_pipe *p, struct span body)
+{
+	struct hello_client hello;
+	struct hello_server answer = { .kind = PRIM_AEAD_AES_256_GCM };
+	enum prim_aead_kind kinds[2];
+	struct buf payload, frame;
+	const char *why;
+
+	if (hello_decode_client(body, &hello, kinds, &why) != 0) {
+		fake_say(p->session, "bad", ",\"why\":\"%s\"", why);
+		return;
+	}
+	p->kind = answer.kind = kinds[0];
+	random_bytes(answer.random, sizeof(answer.random));
+	buf_init(&payload, LIMIT_V2_BODY);
+	buf_init(&frame, LIMIT_V2_BODY + 64);
+	MUST(hello_encode_server(&answer, &payload) == 0);
+	MUST(frame_encode_hello(FRAME_SERVER_HELLO, buf_span(&payload), &frame) == 0);
+	pipe_put(p, buf_span(&frame));
+	MUST(hello_derive(p->session->script->token, body, buf_span(&payload), p->kind, &p->keys) ==
+	     0);
+	buf_deinit(&payload);
+	buf_deinit(&frame);
+}
+
+static void secure(struct fake_pipe *p)
+{
+	struct layer *layer = NULL;
+	uint8_t random[24];
+
+	random_bytes(random, sizeof(random));
+	if (p->wire == WIRE_V2) {
+		struct aead_params a = { .kind = p->kind,
+					 .key_out = p->keys.server_to_client,
+					 .key_in = p->keys.client_to_server,
+					 .nonce = random };
+
+		MUST(aead_new(&layer, &a) == 0);
+	} else {
+		MUST(cfb_new(&layer, p->session->script->token, random) == 0);
+	}
+	chan_set_layer(&p->chan, layer);
+}
+
+static void on_login(struct fake_pipe *p, const struct msg_login *m)
+{
+	struct fake_session *s = p->session;
+	const struct fake_step *step = &s->script->at[FAKE_STAGE_LOGIN];
+	struct msg answer = { .type = MSG_LOGIN_RESP };
+
+	p->role = FAKE_ROLE_CONTROL;
+	s->control = p;
+	if (!session_step(s, p, step))
+		return;
+	answer.login_resp.version = "0.65.0";
+	answer.login_resp.error = refusal(step);
+	if (answer.login_resp.error == NULL)
+		answer.login_resp.run_id = m->run_id != NULL ? m->run_id : "0123456789abcdef";
+	pipe_send(p, &answer);
+	if (answer.login_resp.error != NULL)
+		return;
+	secure(p);
+	s->is_up = true;
+	(void) session_step(s, p, &s->script->at[FAKE_STAGE_UP]); /* nothing follows by itself */
+}
+
+static void on_new_proxy(struct fake_pipe *p, const struct msg_new_proxy *m)
+{
+	const struct fake_script *script = p->session->script;
+	const struct fake_step *step = &script->at[FAKE_STAGE_PROXY];
+	struct msg answer = { .type = MSG_NEW_PROXY_RESP };
+	char addr[32];
+
+	if (script->proxy == NULL || strcmp(script->proxy, m->name) == 0) {
+		if (!session_step(p->session, p, step))
+			return;
+		answer.new_proxy_resp.error = refusal(step);
+	}
+	(void) snprintf(addr, sizeof(addr), ":%lld",
+			(long long) m->remote_port); /* 20 digits fit */
+	answer.new_proxy_resp.name = m->name;
+	if (answer.new_proxy_resp.error == NULL)
+		answer.new_proxy_resp.remote_addr = addr;
+	pipe_send(p, &answer);
+}
+
+static void on_new_work_conn(struct fake_pipe *p)
+{
+	const struct fake_step *step = &p->session->script->at[FAKE_STAGE_WORK];
+	struct msg answer = { .type = MSG_START_WORK_CONN };
+
+	p->role = FAKE_ROLE_PARKED;
+	if (!session_step(p->session, p, step))
+		return;
+	answer.start_work_conn.error = refusal(step);
+	if (answer.start_work_conn.error != NULL)
+		pipe_send(p, &answer);
+}
+
+static void on_message(struct fake_pipe *p, const struct frame *f)
+{
+	struct msg pong = { .type = MSG_PONG };
+	struct msg m;
+	const char *why;
+
+	say_message(p, f);
+	if (f->kind == FRAME_CLIENT_HELLO) {
+		on_client_hello(p, f->body);
+		return;
+	}
+	if (msg_decode(f->type, f->body, &m, &why) != 0) {
+		fake_say(p->session, "bad", ",\"stream\":%u,\"why\":\"%s\"", p->id, why);
+		return;
+	}
+	if (m.type == MSG_LOGIN && p->role == FAKE_ROLE_NEW)
+		on_login(p, &m.login);
+	else if (m.type == MSG_NEW_WORK_CONN && p->role == FAKE_ROLE_NEW)
+		on_new_work_conn(p);
+	else if (m.type == MSG_NEW_PROXY && p->role == FAKE_ROLE_CONTROL)
+		on_new_proxy(p, &m.new_proxy);
+	else if (m.type == MSG_PING && p->role == FAKE_ROLE_CONTROL)
+		pipe_send(p, &pong);
+	msg_deinit(&m);
+}
+
+/* ---- input ----------------------------------------------------------------------------------- */
+
+/* The first byte tells the wire version; a v2 pipe begins with a magic. */
+static void pipe_begin(struct fake_pipe *p, struct span *in)
+{
+	size_t n;
+
+	if (p->wire == 0 && in->len > 0) {
+		p->wire = in->p[0] == (uint8_t) FRAME_MAGIC[0] ? WIRE_V2 : WIRE_V1;
+		p->magic_due = p->wire == WIRE_V2 ? FRAME_MAGIC_LEN : 0;
+		chan_init(&p->chan, p->wire, FAKE_OUT_MAX);
+	}
+	n = p->magic_due < in->len ? p->magic_due : in->len;
+	*in = span_skip(*in, n);
+	p->magic_due -= n;
+}
+
+static void pipe_feed(struct fake_pipe *p, struct span in)
+{
+	struct frame f;
+	int r;
+
+	pipe_begin(p, &in);
+	while (p->wire != 0 && p->magic_due == 0 && p->role != FAKE_ROLE_JOINED) {
+		if (p->role == FAKE_ROLE_PARKED && in.len == 0)
+			break;
+		r = chan_next_frame(&p->chan, &in, &f);
+		if (r == CHAN_E_BAD)
+			fake_say(p->session, "bad", ",\"stream\":%u,\"why\":\"%s\"", p->id,
+				 p->chan.why);
+		if (r != 0)
+			return;
+		on_message(p, &f);
+	}
+	if (in.len > 0 && p->role == FAKE_ROLE_JOINED) {
+		p->n_received += in.len;
+		say_data(p, in);
+	}
+}
+
+static void on_mux_event(struct fake_session *s, const struct mux_event *ev)
+{
+	struct fake_pipe *p = ev->user;
+
+	switch (ev->kind) {
+	case MUX_EV_OPENED:
+		p = pipe_new(s, ev->stream);
+		mux_set_user(ev->stream, p);
+		fake_say(s, "stream", ",\"stream\":%u", p->id);
+		break;
+	case MUX_EV_DATA:
+		pipe_feed(p, ev->data);
+		mux_consume(s->mux, ev->stream, ev->data.len);
+		break;
+	case MUX_EV_FIN: fake_say(s, "fin", ",\"stream\":%u", p->id); break;
+	case MUX_EV_RST:
+		fake_say(s, "rst", ",\"stream\":%u", p->id);
+		mux_forget(s->mux, ev->stream);
+		pipe_free(p);
+		break;
+	case MUX_EV_PONG: fake_say(s, "pong", ",\"id\":%u", ev->ping_id); break;
+	case MUX_EV_GOAWAY: fake_say(s, "goaway", "%s", ""); break;
+	case MUX_EV_DEAD: fake_say(s, "dead", ",\"why\":\"%s\"", ev->why); break;
+	}
+}
+
+void fake_session_feed(struct fake_session *s, struct span in, uint64_t now_ms)
+{
+	const struct fake_step *step = &s->script->at[FAKE_STAGE_MUX];
+	struct mux_event ev;
+
+	if (!s->was_fed) {
+		s->was_fed = true;
+		if (!session_step(s, NULL, step))
+			s->is_deaf = true;
+	}
+	if (s->is_deaf)
+		return;
+	if (s->mux == NULL) {
+		struct fake_pipe *p = list_is_empty(&s->pipes)
+					      ? pipe_new(s, NULL)
+					      : container_of(s->pipes.next, struct fake_pipe, link);
+
+		pipe_feed(p, in);
+	} else {
+		mux_feed(s->mux, in, now_ms);
+		while (mux_next(s->mux, &ev) == 0)
+			on_mux_event(s, &ev);
+	}
+	session_flush(s);
+}
+
+void fake_session_tick(struct fake_session *s, uint64_t now_ms)
+{
+	if (s->mux != NULL && !s->is_deaf) {
+		mux_tick(s->mux, now_ms);
+		session_flush(s);
+	}
+}
+
+int fake_session_init(struct fake_session *s, unsigned id, struct fake_script *script)
+{
+	struct mux_params p = { .is_server = true };
+
+	*s = (struct fake_session){ .id = id, .script = script };
+	list_init(&s->link);
+	list_init(&s->pipes);
+	buf_init(&s->out, FAKE_OUT_MAX);
+	return script->is_mux ? mux_new(&s->mux, &p) : 0;
+}
+
+void fake_session_deinit(struct fake_session *s)
+{
+	while (!list_is_empty(&s->pipes))
+		pipe_free(container_of(s->pipes.next, struct fake_pipe, link));
+	s->mux = mux_free(s->mux);
+	buf_deinit(&s->out);
+}
+
+void fake_session_start(struct fake_session *s)
+{
+	const struct fake_step *step = &s->script->at[FAKE_STAGE_TCP];
+
+	if (!session_step(s, NULL, step))
+		s->is_deaf = true;
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+static struct fake_pipe *find_pipe(struct fake_session *s, enum fake_role role, uint64_t id)
+{
+	for (struct list *at = s->pipes.next; at != &s->pipes; at = at->next) {
+		struct fake_pipe *p = container_of(at, struct fake_pipe, link);
+
+		if (p->role == role && (id == 0 || p->id == id))
+			return p;
+	}
+	return NULL;
+}
+
+static bool parse_count(char **text, uint64_t *ret_n)
+{
+	return text_parse_u64(fake_word(text), 0, UINT32_MAX, ret_n) == 0;
+}
+
+/* start NAME SRC SPORT DST DPORT: join the oldest parked pipe. */
+static const char *do_start(struct fake_session *s, char *text)
+{
+	struct fake_pipe *p = find_pipe(s, FAKE_ROLE_PARKED, 0);
+	struct msg m = { .type = MSG_START_WORK_CONN };
+	uint64_t src_port, dst_port;
+
+	if (p == NULL)
+		return "nothing is parked";
+	m.start_work_conn.proxy_name = fake_word(&text);
+	m.start_work_conn.src_addr = fake_word(&text);
+	if (!parse_count(&text, &src_port))
+		return "no port";
+	m.start_work_conn.dst_addr = fake_word(&text);
+	if (!parse_count(&text, &dst_port))
+		return "no port";
+	m.start_work_conn.src_port = (int64_t) src_port;
+	m.start_work_conn.dst_port = (int64_t) dst_port;
+	pipe_send(p, &m);
+	p->role = FAKE_ROLE_JOINED;
+	fake_say(s, "joined", ",\"stream\":%u", p->id);
+	return NULL;
+}
+
+/* send STREAM HEX | finish STREAM | reset STREAM: as the user of a joined pipe. */
+static const char *do_user(struct fake_session *s, const char *name, char *text)
+{
+	struct fake_pipe *p;
+	uint64_t id;
+
+	if (!parse_count(&text, &id))
+		return "no stream";
+	p = find_pipe(s, FAKE_ROLE_JOINED, id);
+	if (p == NULL)
+		return "no such stream is joined";
+	if (name[0] == 's') {
+		struct fake_step step;
+		char line[FAKE_LINE_MAX + 8];
+
+		(void) snprintf(line, sizeof(line), "bytes %s", text); /* a command fits */
+		if (fake_step_parse(line, &step) != 0)
+			return "no hex";
+		pipe_put(p, span_of(step.bytes, step.len));
+		fake_step_deinit(&step);
+	} else if (p->stream == NULL) {
+		s->want_fin = name[0] == 'f';
+		s->want_rst = name[0] != 'f';
+	} else if (name[0] == 'f') {
+		mux_fin(s->mux, p->stream);
+	} else {
+		mux_rst(s->mux, p->stream);
+	}
+	return NULL;
+}
+
+static void flood_requests(struct fake_session *s, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		pipe_put_frame(s->control, msg_type_byte(MSG_REQ_WORK_CONN), span_str("{}"));
+}
+
+static void flood_strangers(struct fake_session *s, uint64_t n)
+{
+	char body[80];
+
+	for (uint64_t i = 0; i < n; i++) {
+		(void) snprintf(body, sizeof(body), "{\"proxy_name\":\"stranger-%llu\"}",
+				(unsigned long long) i);
+		pipe_put_frame(s->control, msg_type_byte(MSG_NEW_PROXY_RESP), span_str(body));
+	}
+}
+
+static void flood_pings(struct fake_session *s, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		struct mframe f = { .type = MFRAME_PING, .flags = MFRAME_SYN, .len = (uint32_t) i };
+
+		session_put_mframe(s, &f);
+	}
+}
+
+static void flood_syns(struct fake_session *s, uint64_t n)
+{
+	for (uint64_t i = 1; i <= n; i++) {
+		struct mframe f = { .type = MFRAME_WINDOW,
+				    .flags = MFRAME_SYN,
+				    .stream_id = (uint32_t) (2 * i) };
+
+		session_put_mframe(s, &f);
+	}
+}
+
+/* Data on a joined pipe, else on the control's, whatever the credit is. */
+static void flood_window(struct fake_session *s, uint64_t n)
+{
+	static const uint8_t zeros[16384];
+	struct fake_pipe *p = find_pipe(s, FAKE_ROLE_JOINED, 0);
+
+	if (p == NULL)
+		p = s->control;
+	while (n > 0) {
+		size_t len = n < sizeof(zeros) ? (size_t) n : sizeof(zeros);
+		struct mframe f = { .type = MFRAME_DATA,
+				    .stream_id = p->id,
+				    .len = (uint32_t) len };
+
+		session_put_mframe(s, &f);
+		MUST(buf_add(&s->out, span_of(zeros, len)) == 0);
+		n -= len;
+	}
+}
+
+static void send_goaway(struct fake_session *s, uint64_t code)
+{
+	struct mframe f = { .type = MFRAME_GOAWAY, .len = (uint32_t) code };
+
+	session_put_mframe(s, &f);
+}
+
+static void end_control(struct fake_session *s, uint64_t n)
+{
+	(void) n; /* for the table */
+	if (s->mux != NULL)
+		mux_fin(s->mux, s->control->stream);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct fake_session *s, uint64_t n);
+	bool needs_mux;
+} counted[] = {
+	{ "reqwork", flood_requests, false }, { "strangers", flood_strangers, false },
+	{ "pings", flood_pings, true },	      { "syns", flood_syns, true },
+	{ "overrun", flood_window, true },    { "goaway", send_goaway, true },
+	{ "endcontrol", end_control, true },
+};
+
+static const char *do_counted(struct fake_session *s, const char *name, char *text)
+{
+	uint64_t n;
+
+	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++) {
+		if (strcmp(counted[i].name, name) != 0)
+			continue;
+		if (!parse_count(&text, &n))
+			return "no count";
+		if (s->control == NULL)
+			return "nobody is logged in";
+		if (counted[i].needs_mux && s->mux == NULL)
+			return "there is no mux";
+		counted[i].run(s, n);
+		return NULL;
+	}
+	return "no such command";
+}
+
+const char *fake_session_do(struct fake_session *s, char *command)
+{
+	struct fake_step step;
+	const char *why = NULL;
+	char *name;
+
+	session_flush(s);
+	if (fake_step_parse(command, &step) == 0) {
+		(void) session_step(s, s->control, &step);
+		fake_step_deinit(&step);
+	} else {
+		name = fake_word(&command);
+		if (strcmp(name, "start") == 0)
+			why = do_start(s, command);
+		else if (strcmp(name, "thaw") == 0)
+			s->is_frozen = false;
+		else if (strcmp(name, "send") == 0 || strcmp(name, "finish") == 0 ||
+			 strcmp(name, "reset") == 0)
+			why = do_user(s, name, command);
+		else
+			why = do_counted(s, name, command);
+	}
+	session_flush(s);
+	return why;
+}
