@@ -18,25 +18,32 @@ static int frame_refuse(const char **ret_why, const char *why)
 	return FRAME_E_BAD;
 }
 
+/* A good beginning so far, of a frame that is at least @total_len bytes long. */
+static int frame_want(struct frame *ret_f, size_t total_len)
+{
+	*ret_f = (struct frame){ .total_len = total_len };
+	return FRAME_E_MORE;
+}
+
 static int frame_next_v1(struct span in, struct frame *ret_f, const char **ret_why)
 {
 	enum msg_type type;
 	uint64_t len;
 
 	if (in.len == 0)
-		return FRAME_E_MORE;
+		return frame_want(ret_f, V1_HEADER);
 	type = msg_type_of_byte(in.p[0]);
 	if (type == MSG_NONE)
 		return frame_refuse(ret_why, "unknown message type");
 	if (in.len < V1_HEADER)
-		return FRAME_E_MORE;
+		return frame_want(ret_f, V1_HEADER);
 	len = bytes_get_u64(in.p + 1);
 	if (len > INT64_MAX)
 		return frame_refuse(ret_why, "negative message length");
 	if (len > LIMIT_V1_BODY)
 		return frame_refuse(ret_why, "message longer than 10240 bytes");
 	if (in.len - V1_HEADER < len)
-		return FRAME_E_MORE;
+		return frame_want(ret_f, V1_HEADER + (size_t) len);
 	*ret_f = (struct frame){
 		.kind = FRAME_MESSAGE,
 		.type = type,
@@ -78,7 +85,7 @@ static int frame_next_v2(struct span in, struct frame *ret_f, const char **ret_w
 	int r;
 
 	if (in.len < V2_HEADER)
-		return FRAME_E_MORE;
+		return frame_want(ret_f, V2_HEADER);
 	r = frame_header_v2(in.p, &f.kind, &len, ret_why);
 	if (r != 0)
 		return r;
@@ -86,14 +93,14 @@ static int frame_next_v2(struct span in, struct frame *ret_f, const char **ret_w
 	in = span_skip(in, V2_HEADER);
 	if (f.kind == FRAME_MESSAGE) {
 		if (in.len < V2_TYPE)
-			return FRAME_E_MORE;
+			return frame_want(ret_f, f.total_len);
 		type = bytes_get_u16(in.p);
 		if (type == MSG_NONE || type >= MSG_N_TYPES)
 			return frame_refuse(ret_why, "unknown message type");
 		f.type = (enum msg_type) type;
 	}
 	if (in.len < len)
-		return FRAME_E_MORE;
+		return frame_want(ret_f, f.total_len);
 	f.body = span_head(in, len);
 	if (f.kind == FRAME_MESSAGE)
 		f.body = span_skip(f.body, V2_TYPE);
