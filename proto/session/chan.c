@@ -77,7 +77,7 @@ int chan_next_frame(struct chan *c, struct span *in, struct frame *ret_f)
 	buf_eat(&c->in, c->in_eat);
 	c->in_eat = 0;
 	for (;;) {
-		struct frame f;
+		struct frame f = { .total_len = 0 };
 		const char *why;
 
 		r = frame_next(c->wire, buf_span(&c->in), &f, &why);
@@ -93,7 +93,7 @@ int chan_next_frame(struct chan *c, struct span *in, struct frame *ret_f)
 		r = chan_take(c, in, want, &n);
 		if (r != 0)
 			return r;
-		if (n < want)
+		if (n == 0) /* after fewer than wanted the framing may know that they are bad */
 			return CHAN_E_MORE;
 	}
 }
