@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_chan.c - messages through a byte stream cut anywhere, in clear and through each layer. */
-#include "tests/unit/unit.h"
-
 #include <errno.h>
 
 #include "proto/base/bytes.h"
@@ -10,6 +8,7 @@
 #include "proto/wire/aead.h"
 #include "proto/wire/cfb.h"
 #include "tests/unit/failmalloc.h"
+#include "tests/unit/unit.h"
 
 #define N_MESSAGES 40
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_login.c - the login against recorded sessions of stock frps and against a server made here.
  */
-#include "tests/unit/unit.h"
-
 #include <errno.h>
 
 #include "proto/base/limits.h"
@@ -10,6 +8,7 @@
 #include "proto/wire/aead.h"
 #include "proto/wire/cfb.h"
 #include "tests/unit/failmalloc.h"
+#include "tests/unit/unit.h"
 
 static const enum prim_aead_kind kinds[] = { PRIM_AEAD_AES_256_GCM, PRIM_AEAD_XCHACHA20_POLY1305 };
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_work.c - the beginning of a work connection, cut anywhere, with payload behind it. */
-#include "tests/unit/unit.h"
-
 #include <errno.h>
 
 #include "proto/base/limits.h"
 #include "proto/session/work.h"
 #include "tests/unit/failmalloc.h"
+#include "tests/unit/unit.h"
 
 #define STAMP 1700000000
 
