@@ -175,7 +175,8 @@ static void ini_begin_section(struct ini_reader *rd, const char *line, size_t le
 	free(name);
 }
 
-/* Take the next line of the text. False at its end. */
+/* Take the next line of the text, without the white space before it (to libinih it would mean that
+ * the value above goes on). False at the end. */
 static bool ini_take_line(struct ini_reader *rd, const char **ret_line, size_t *ret_len)
 {
 	const char *line = rd->text;
@@ -336,7 +337,6 @@ static int ini_on_key(void *user, const char *section, const char *name, const c
 static void ini_set_up_library(void)
 {
 	ini_allow_inline_comments = false; /* as frp: a token may hold a ";" */
-	ini_allow_multiline = false;	   /* as frp: an indented line is a line */
 	ini_allow_no_value = true;	   /* shown to us, to be refused with its place */
 	ini_use_stack = false;
 	ini_allow_realloc = false; /* one buffer, so that it can be wiped */

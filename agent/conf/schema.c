@@ -67,8 +67,9 @@ int conf_add_proxy(struct conf *c, const char *name, struct conf_proxy **ret_p)
 {
 	struct conf_proxy *grown, *p;
 
-	/* The strings stay where they are, so what points to them stays valid. */
-	grown = reallocarray(c->proxies, c->n_proxies + 1, sizeof(*grown));
+	/* The strings stay where they are, so what points to them stays valid. The product cannot
+	 * overflow: one section of a file of at most 1 MiB makes one proxy. */
+	grown = realloc(c->proxies, (c->n_proxies + 1) * sizeof(*grown));
 	if (grown == NULL)
 		return -ENOMEM;
 	c->proxies = grown;
