@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+# test_half_open.py - a path that forwards nothing and refuses nothing is found dead, at any age of the session.
+
+import time
+
+import pytest
+
+import network
+import peers
+
+DETECTED_S = 15.0
+# Name -> age of the session in seconds, direction, whether a stream is running.
+CASES = {
+    "1-s-old": (1, "both", False),
+    "6-s-old": (6, "both", False),
+    "11-s-old": (11, "both", False),
+    "19-s-old": (19, "both", False),
+    "31-s-old": (31, "both", False),
+    "6-s-old-busy": (6, "both", True),
+    "nothing-from-the-server": (8, "down", False),
+}
+
+
+def find_out(directory, version, age, direction, is_busy):
+    """Seconds until the agent dials again."""
+    with peers.Lab(directory, version) as lab:
+        lab.start_frps()
+        relay = lab.start_relay()
+        agent = lab.start_agent()
+        if is_busy:
+            lab.start_load("sse", streams=5, rate=10, seconds=60)
+        time.sleep(age)  # the session grows old
+        assert len(relay.events("open")) == 1
+        mark = relay.mark()
+        began = time.monotonic()
+        relay.tell(f"halfopen {direction}")
+        at, _ = relay.wait_event("open", timeout=45, since=mark)
+        # 0.65.0 parks a login with the run id of a session that it believes to be alive.
+        if version == peers.NEW and not is_busy:
+            lab.wait_up(timeout=10)
+        assert agent.is_running()
+        return at - began
+
+
+@pytest.fixture(scope="module", params=(peers.OLD, peers.NEW))
+def detected(request, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("half-open")
+    names = list(CASES)
+    seconds = peers.side_by_side(
+        len(names), lambda i: find_out(directory / names[i], request.param, *CASES[names[i]])
+    )
+    return dict(zip(names, seconds))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_dead_path_is_found(detected, name):
+    assert detected[name] <= DETECTED_S
+
+
+def test_a_short_stall_costs_nothing(tmp_path):
+    with peers.Lab(tmp_path) as lab:
+        lab.start_frps()
+        relay = lab.start_relay()
+        lab.start_agent()
+        stream = lab.start_load("sse", streams=5, rate=10, seconds=17)
+        network.wait_until(lambda: "joined" in lab.frps.text() or lab.frps.find("join connections"), "the streams run")
+        relay.tell("halfopen")
+        time.sleep(12)  # the stall itself
+        relay.tell("thaw")
+        stream.exact()
+        assert len(relay.events("open")) == 1

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# test_memory.py - what the agent costs when idle, and when those at its ends do not read.
+
+import os
+import time
+
+import pytest
+
+import network
+
+pytestmark = pytest.mark.alone
+
+IDLE_S = 32  # longer than any of the agent's or the server's periods
+LIMIT_MIB = 32
+
+
+def n_wake_ups(pid):
+    """Of all its threads: each wait that blocked was ended by one."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status") as file:
+            total += sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt_switches"))
+    return total
+
+
+def test_idle_with_both_proxies(lab):
+    agent = lab.start_agent()
+    before = n_wake_ups(agent.pid)
+    time.sleep(IDLE_S)  # what is measured: nothing
+    per_s = (n_wake_ups(agent.pid) - before) / IDLE_S
+    print(f"{agent.rss_mib():.1f} MiB, {per_s:.2f} wake-ups/s")
+    assert agent.rss_mib() <= 6
+    assert per_s <= 0.5
+
+
+def test_500_downloads_that_nobody_reads(lab):
+    agent = lab.start_agent()
+    downloads = lab.start_load("noread", count=500, size=8 << 20, seconds=5)
+    downloads.wait_ready()
+    assert network.answers(lab.port2), "others are served meanwhile"
+    downloads.exact()
+    print(f"peak {agent.peak_mib():.1f} MiB")
+    assert agent.peak_mib() <= LIMIT_MIB
+    assert len(lab.frps.logins()) == 1
+
+
+def test_64_uploads_to_a_service_that_does_not_read(lab):
+    agent = lab.start_agent()
+    uploads = lab.start_load("stuck-upload", count=64, size=50_000_000, seconds=5)
+    uploads.wait_ready()
+    lab.load("churn", count=200, parallel=4)
+    assert network.answers(lab.port2), "others are served meanwhile"
+    uploads.exact()
+    print(f"peak {agent.peak_mib():.1f} MiB")
+    assert agent.peak_mib() <= LIMIT_MIB
+    assert len(lab.frps.logins()) == 1
