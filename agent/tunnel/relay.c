@@ -10,15 +10,16 @@
 #include "agent/net/conn.h"
 #include "agent/net/dial.h"
 #include "agent/net/resolve.h"
+#include "proto/base/err.h"
 #include "proto/base/limits.h"
-#include "proto/session/mux.h"
 
 #define BURST (2 * LIMIT_TURN) /* bytes one wake-up may send before others get their turn */
 
 struct relay {
-	const struct relay_host *host; /* borrowed: outlives the relay */
-	struct client *client;	       /* borrowed; NULL together with work */
-	struct client_work *work;      /* NULL: forgotten, or the session is gone */
+	struct end_user user;
+	struct relay_host *host; /* borrowed: outlives the relay */
+	struct end up;
+	bool has_up; /* false: forgotten, or the session is gone */
 	struct proxy *proxy;
 	struct list link;
 	struct dial *dial;
@@ -33,12 +34,10 @@ struct relay {
 
 static void relay_forget(struct relay *r)
 {
-	if (r->work == NULL)
+	if (!r->has_up)
 		return;
-	client_forget(r->client, r->work);
-	r->work = NULL;
-	r->client = NULL;
-	r->host->flush_later(r->host->arg);
+	r->has_up = false;
+	end_forget(r->up);
 }
 
 /* Nothing more either way: the user is told by FIN (or RST), the local side is closed (or reset). */
@@ -46,12 +45,10 @@ static void relay_end(struct relay *r, bool want_reset)
 {
 	timer_stop(&r->timer);
 	r->dial = dial_cancel(r->dial);
-	if (r->work != NULL) {
-		if (want_reset)
-			client_rst(r->client, r->work);
-		else
-			client_fin(r->client, r->work);
-	}
+	if (r->has_up && want_reset)
+		end_rst(r->up);
+	else if (r->has_up)
+		end_fin(r->up);
 	relay_forget(r);
 	if (want_reset)
 		conn_reset(&r->local);
@@ -62,23 +59,24 @@ static void relay_end(struct relay *r, bool want_reset)
 static void relay_on_gone(void *arg)
 {
 	struct relay *r = arg;
-	const struct relay_host *host = r->host;
+	struct relay_host *host = r->host;
 
 	list_del(&r->link);
 	free(r);
-	host->flush_later(host->arg); /* somebody may wait for the last one */
+	host->on_gone(host->arg);
 }
 
-void relay_reset_all(struct list *relays)
+void relay_reset_all(struct relay_host *host)
 {
 	struct list *l, *next;
 	struct relay *r;
 
-	for (l = relays->next; l != relays; l = next) {
+	for (l = host->relays.next; l != &host->relays; l = next) {
 		next = l->next;
 		r = container_of(l, struct relay, link);
-		r->work = NULL;
-		r->client = NULL;
+		if (!r->has_up)
+			continue; /* it only delivers what was received before a FIN */
+		r->has_up = false;
 		relay_end(r, true);
 	}
 }
@@ -116,34 +114,33 @@ static void relay_on_timer(struct timer *t)
 
 /* -- down: server to local service -------------------------------------------------------------------------------- */
 
-void relay_on_data(struct relay *r, struct span data)
+static void relay_on_data(struct end_user *u, struct span data)
 {
+	struct relay *r = container_of(u, struct relay, user);
 	size_t n_now;
 
-	if (conn_write(&r->local, data, &n_now) != 0) {
+	if (conn_write(&r->local, data, &n_now) != 0)
 		relay_end(r, true);
-		return;
-	}
-	if (n_now > 0)
-		client_consume(r->client, r->work, n_now);
+	else if (n_now > 0)
+		end_consume(r->up, n_now);
 }
 
 static void relay_on_written(void *arg, size_t n)
 {
 	struct relay *r = arg;
 
-	if (r->work != NULL) {
-		client_consume(r->client, r->work, n);
-		r->host->flush_later(r->host->arg);
-	}
+	if (r->has_up)
+		end_consume(r->up, n);
 	if (r->is_fin_seen && conn_n_queued(&r->local) == 0)
 		relay_half_close(r);
 }
 
-void relay_on_fin(struct relay *r)
+static void relay_on_fin(struct end_user *u)
 {
+	struct relay *r = container_of(u, struct relay, user);
+
 	r->is_fin_seen = true;
-	client_fin(r->client, r->work);
+	end_fin(r->up);
 	relay_forget(r);
 	r->n_queued = conn_n_queued(&r->local);
 	if (r->n_queued == 0 && !r->is_connected)
@@ -154,9 +151,9 @@ void relay_on_fin(struct relay *r)
 		timer_set(&r->timer, loop_now_ms(r->host->loop) + WAIT_STUCK_MS);
 }
 
-void relay_on_rst(struct relay *r)
+static void relay_on_rst(struct end_user *u)
 {
-	relay_end(r, true);
+	relay_end(container_of(u, struct relay, user), true);
 }
 
 /* -- up: local service to server ---------------------------------------------------------------------------------- */
@@ -164,55 +161,40 @@ void relay_on_rst(struct relay *r)
 static size_t relay_alloc(void *arg, uint8_t **ret_dst)
 {
 	struct relay *r = arg;
-	size_t cap;
-	int err;
 
-	if (r->work == NULL) { /* read to the end, and dropped */
+	if (!r->has_up) { /* read to the end, and dropped */
 		*ret_dst = r->host->loop->plain_buf;
 		return LIMIT_RECORD;
 	}
 	if (r->burst >= BURST) {
-		client_want(r->client, r->work);
-		r->host->flush_later(r->host->arg);
+		end_want(r->up);
 		return 0;
 	}
-	err = client_reserve(r->client, r->work, ret_dst, &cap);
-	if (err == MUX_E_ROOM && r->host->make_room(r->host->arg))
-		err = client_reserve(r->client, r->work, ret_dst, &cap);
-	if (err == 0)
-		return r->cap = cap;
-	r->host->flush_later(r->host->arg);
-	return 0;
+	return end_reserve(r->up, ret_dst, &r->cap) == 0 ? r->cap : 0;
 }
 
 static void relay_on_read(void *arg, size_t n)
 {
 	struct relay *r = arg;
 
-	if (r->work == NULL)
+	if (!r->has_up)
 		return;
-	client_commit(r->client, r->work, n);
+	end_commit(r->up, n);
 	r->burst = n < r->cap ? 0 : r->burst + n;
-	if (n > 0)
-		r->host->flush_later(r->host->arg);
 }
 
-void relay_on_turn(struct relay *r, size_t quantum)
+static void relay_on_turn(struct end_user *u, size_t quantum)
 {
-	if (!r->is_connected)
-		return;
+	struct relay *r = container_of(u, struct relay, user);
+	int err;
+
 	r->burst = 0;
-	switch (conn_pull(&r->local, quantum)) {
-	case CONN_E_AGAIN:
+	err = conn_pull(&r->local, quantum);
+	r->burst = 0;
+	if (err == CONN_E_AGAIN)
 		conn_read(&r->local, true);
-		break;
-	case 0: /* more is there: another turn (without credit it comes with the credit) */
-		client_want(r->client, r->work);
-		break;
-	default: /* ended */
-		break;
-	}
-	r->burst = 0;
+	else if (err == 0)
+		end_want(r->up);
 }
 
 static void relay_on_eof(void *arg)
@@ -220,13 +202,10 @@ static void relay_on_eof(void *arg)
 	struct relay *r = arg;
 
 	r->is_local_eof = true;
-	if (r->work == NULL) {
-		if (conn_n_queued(&r->local) == 0)
-			relay_end(r, false);
-		return;
-	}
-	client_fin(r->client, r->work);
-	r->host->flush_later(r->host->arg);
+	if (r->has_up)
+		end_fin(r->up);
+	else if (conn_n_queued(&r->local) == 0)
+		relay_end(r, false);
 }
 
 static void relay_on_error(void *arg, int err, const char *why)
@@ -296,26 +275,33 @@ static int relay_connect(struct relay *r)
 	return conn_connect(&r->local, (const struct sockaddr *) &p->local_addr);
 }
 
-int relay_start(const struct relay_host *host, struct client *client, struct client_work *work, struct proxy *proxy)
+int relay_start(struct relay_host *host, struct end up, struct proxy *proxy)
 {
+	static const struct end_user_ops user_ops = {
+		.on_data = relay_on_data,
+		.on_fin = relay_on_fin,
+		.on_rst = relay_on_rst,
+		.on_turn = relay_on_turn,
+	};
 	struct relay *r = calloc(1, sizeof(*r));
 	int err;
 
 	if (r == NULL)
 		return -ENOMEM;
+	r->user.ops = &user_ops;
 	r->host = host;
-	r->client = client;
-	r->work = work;
+	r->up = up;
 	r->proxy = proxy;
-	list_init(&r->link);
 	timer_init(&r->timer, host->loop, relay_on_timer);
 	err = conn_init(&r->local, host->loop, &relay_ops, r, LIMIT_WINDOW_MAX);
 	if (err != 0) {
 		free(r);
 		return err;
 	}
-	list_add_tail(host->relays, &r->link);
-	client_work_set_user(work, r);
+	list_init(&r->link);
+	list_add_tail(&host->relays, &r->link);
+	r->has_up = true;
+	end_set_user(up, &r->user);
 	err = relay_connect(r);
 	if (err != 0) {
 		proxy_on_local_error(proxy, err, uv_strerror(err));

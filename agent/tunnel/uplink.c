@@ -11,12 +11,12 @@
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
 #include "agent/conf/file.h"
-#include "agent/net/conn.h"
-#include "agent/net/dial.h"
 #include "agent/net/resolve.h"
 #include "agent/net/tls.h"
 #include "agent/tunnel/advice.h"
+#include "agent/tunnel/link.h"
 #include "agent/tunnel/relay.h"
+#include "agent/tunnel/workconn.h"
 #include "proto/base/secret.h"
 #include "proto/base/text.h"
 #include "proto/session/retry.h"
@@ -27,8 +27,7 @@
 enum uplink_state {
 	UPLINK_STATE_IDLE,
 	UPLINK_STATE_WAITING,
-	UPLINK_STATE_DIALING,
-	UPLINK_STATE_SECURING,
+	UPLINK_STATE_OPENING,
 	UPLINK_STATE_SESSION,
 	UPLINK_STATE_LEAVING,
 	UPLINK_STATE_CLOSING,
@@ -45,24 +44,22 @@ struct uplink {
 	bool is_ending;		    /* after CLOSING comes ENDED */
 	enum uplink_end end;
 	bool has_logged_in;	    /* once, ever */
-	bool has_warned_unverified; /* once is enough */
 	char run_id[LIMIT_RUN_ID + 1];
 	char *token; /* a secret; as of the last dial */
 	char addr[300], arch[80], host_name[80];
 	char said[600]; /* the last failure that was logged: once per change */
 	uint64_t grace_due_ms;
-	struct resolver *resolver;
-	struct tls_config *tls_config;
+	struct link_server server;
 	struct retry retry;
 	struct roster roster;
 	struct proxy *proxies;
 	struct timer timer;
 	struct loop_task flush;
-	struct dial *dial;
-	struct conn *link; /* NULL: none open */
+	struct link link;
+	bool has_link;
 	struct client *client;
-	struct relay_host host;
-	struct list relays;
+	struct workconn_host works;
+	struct relay_host relays;
 };
 
 static void uplink_flush(struct uplink *u);
@@ -110,7 +107,7 @@ static void uplink_failed(struct uplink *u, enum retry_class class, const char *
 /* Everything of the connection is gone: wait for the next try, or end. */
 static void uplink_closed(struct uplink *u)
 {
-	if (u->state != UPLINK_STATE_CLOSING || u->link != NULL || (u->is_ending && !list_is_empty(&u->relays)))
+	if (u->state != UPLINK_STATE_CLOSING || u->has_link || (u->is_ending && !list_is_empty(&u->relays.relays)))
 		return;
 	if (!u->is_ending) {
 		u->state = UPLINK_STATE_WAITING;
@@ -132,13 +129,13 @@ static void uplink_close(struct uplink *u)
 		return;
 	u->state = UPLINK_STATE_CLOSING;
 	timer_stop(&u->timer);
-	u->dial = dial_cancel(u->dial);
 	relay_reset_all(&u->relays);
 	u->client = client_free(u->client);
+	u->works.client = NULL;
 	for (i = 0; i < u->conf->n_proxies; i++)
 		proxy_on_lost(&u->proxies[i]);
-	if (u->link != NULL)
-		conn_close(u->link);
+	if (u->has_link)
+		link_close(&u->link);
 	loop_task_queue(u->loop, &u->flush); /* uplink_closed() comes from there, too */
 }
 
@@ -146,7 +143,7 @@ static void uplink_close(struct uplink *u)
 
 static void uplink_on_login(struct uplink *u, const char *version)
 {
-	const char *tls = conn_describe_tls(u->link);
+	const char *tls = conn_describe_tls(&u->link.conn);
 
 	retry_done(&u->retry, loop_now_ms(u->loop));
 	u->has_logged_in = true;
@@ -179,7 +176,7 @@ static void uplink_on_start(struct uplink *u, const struct client_event *ev)
 	int err;
 
 	log_debug(u->log, "user connection", "proxy", p->conf->name, "from", ev->start->src_addr);
-	err = relay_start(&u->host, u->client, ev->work, p);
+	err = relay_start(&u->relays, workconn_end(&u->works, ev->work), p);
 	if (err != 0) {
 		log_warn(u->log, "user connection refused", "proxy", p->conf->name, "error", uv_strerror(err));
 		client_rst(u->client, ev->work);
@@ -189,6 +186,8 @@ static void uplink_on_start(struct uplink *u, const struct client_event *ev)
 
 static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 {
+	struct end_user *user = ev->user;
+
 	switch (ev->kind) {
 	case CLIENT_EV_LOGIN:
 		uplink_on_login(u, ev->text);
@@ -206,13 +205,13 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 		uplink_on_start(u, ev);
 		break;
 	case CLIENT_EV_DATA:
-		relay_on_data(ev->user, ev->data);
+		user->ops->on_data(user, ev->data);
 		break;
 	case CLIENT_EV_FIN:
-		relay_on_fin(ev->user);
+		user->ops->on_fin(user);
 		break;
 	case CLIENT_EV_RST:
-		relay_on_rst(ev->user);
+		user->ops->on_rst(user);
 		break;
 	case CLIENT_EV_WORK_ERROR:
 		log_debug(u->log, "work connection closed by the server", "text", ev->text);
@@ -251,10 +250,10 @@ static bool uplink_drain(struct uplink *u)
 	int err;
 
 	while ((out = client_drain(u->client)).len > 0) {
-		if (conn_n_queued(u->link) >= LIMIT_LINK_QUEUED - LIMIT_RECORD)
+		if (conn_n_queued(&u->link.conn) >= LIMIT_LINK_QUEUED - LIMIT_RECORD)
 			return false;
 		out = span_head(out, LIMIT_RECORD);
-		err = conn_send(u->link, out);
+		err = conn_send(&u->link.conn, out);
 		if (err < 0)
 			client_lost(u->client, err == -ENOMEM ? "out of memory" : "TLS is broken");
 		if (err != 0)
@@ -268,12 +267,14 @@ static bool uplink_drain(struct uplink *u)
 static bool uplink_give_turns(struct uplink *u)
 {
 	bool had_turn = false;
+	struct end_user *user;
 	size_t quantum;
-	void *relay;
+	void *p;
 
-	while (client_turn(u->client, &relay, &quantum) == 0) {
+	while (client_turn(u->client, &p, &quantum) == 0) {
+		user = p;
 		had_turn = true;
-		relay_on_turn(relay, quantum);
+		user->ops->on_turn(user, quantum);
 	}
 	return had_turn;
 }
@@ -293,8 +294,8 @@ static void uplink_flush(struct uplink *u)
 			if (!is_more)
 				break;
 		}
-		conn_flush(u->link);
-		is_more = conn_n_queued(u->link) == 0 && client_drain(u->client).len > 0;
+		conn_flush(&u->link.conn);
+		is_more = conn_n_queued(&u->link.conn) == 0 && client_drain(u->client).len > 0;
 	}
 	if (is_more)
 		timer_set(&u->timer, loop_now_ms(u->loop)); /* goes on after a look at the other sockets */
@@ -310,14 +311,14 @@ static void uplink_on_flush(struct loop_task *t)
 	}
 	uplink_arm(u);
 	uplink_flush(u);
-	if (u->state == UPLINK_STATE_LEAVING && client_n_joined(u->client) == 0 && list_is_empty(&u->relays))
+	if (u->state == UPLINK_STATE_LEAVING && client_n_joined(u->client) == 0 && list_is_empty(&u->relays.relays))
 		client_bye(u->client);
 	uplink_hear(u);
-	if (u->client != NULL && conn_n_queued(u->link) == 0 && client_drain(u->client).len > 0)
+	if (u->client != NULL && conn_n_queued(&u->link.conn) == 0 && client_drain(u->client).len > 0)
 		loop_task_queue(u->loop, &u->flush); /* what was heard has made more */
 }
 
-/* -- what relays ask of us ---------------------------------------------------------------------------------------- */
+/* -- what work connections and relays ask of us ------------------------------------------------------------------- */
 
 static void host_flush_later(void *arg)
 {
@@ -331,13 +332,13 @@ static bool host_make_room(void *arg)
 	struct uplink *u = arg;
 
 	if (!uplink_drain(u))
-		conn_flush(u->link);
+		conn_flush(&u->link.conn);
 	return uplink_drain(u);
 }
 
 /* -- connection --------------------------------------------------------------------------------------------------- */
 
-static void link_on_data(void *arg, struct span data)
+static void uplink_on_data(void *arg, struct span data)
 {
 	struct uplink *u = arg;
 
@@ -347,39 +348,26 @@ static void link_on_data(void *arg, struct span data)
 	uplink_pump(u);
 }
 
-static void link_on_written(void *arg, size_t n)
-{
-	(void) n;
-	host_flush_later(arg);
-}
-
-/* The connection ended while a session was on it, or before. */
-static void link_lost(struct uplink *u, const char *text)
-{
-	if (u->client != NULL) {
-		client_lost(u->client, text);
-		uplink_pump(u);
-	} else {
-		uplink_failed(u, RETRY_NETWORK, "TLS handshake failed", text, advice_for_tls());
-	}
-}
-
-static void link_on_eof(void *arg)
-{
-	link_lost(arg, "the server closed the connection");
-}
-
-static void link_on_error(void *arg, int err, const char *why)
-{
-	(void) err;
-	link_lost(arg, why);
-}
-
-static void link_on_gone(void *arg)
+static void uplink_on_lost(void *arg, const char *error)
 {
 	struct uplink *u = arg;
 
-	free(TAKE(u->link));
+	if (u->client == NULL)
+		return;
+	client_lost(u->client, error);
+	uplink_pump(u);
+}
+
+static void uplink_on_failed(void *arg, const char *words, const char *error, const char *remedy)
+{
+	uplink_failed(arg, RETRY_NETWORK, words, error, remedy);
+}
+
+static void uplink_on_gone(void *arg)
+{
+	struct uplink *u = arg;
+
+	u->has_link = false;
 	uplink_closed(u);
 }
 
@@ -408,13 +396,12 @@ static int client_params_fill(struct uplink *u, struct client_params *p)
 }
 
 /* The connection is ready for the session. */
-static void link_on_ready(void *arg)
+static void uplink_on_ready(void *arg)
 {
 	struct uplink *u = arg;
 	struct client_params p;
 	int err;
 
-	timer_stop(&u->timer);
 	err = client_params_fill(u, &p);
 	if (err == 0)
 		err = client_new(&u->client, &p, &u->roster, loop_now_ms(u->loop));
@@ -423,66 +410,10 @@ static void link_on_ready(void *arg)
 			      "check user and metadata");
 		return;
 	}
+	u->works.client = u->client;
 	u->state = UPLINK_STATE_SESSION;
-	conn_read(u->link, true);
 	client_tick(u->client, loop_now_ms(u->loop));
 	uplink_pump(u);
-}
-
-static const struct conn_ops link_ops = {
-	.on_data = link_on_data,
-	.on_ready = link_on_ready,
-	.on_written = link_on_written,
-	.on_eof = link_on_eof,
-	.on_error = link_on_error,
-	.on_gone = link_on_gone,
-};
-
-static void uplink_secure(struct uplink *u)
-{
-	static const uint8_t first_byte = 0x17; /* frp pkg/util/net/tls.go FRPTLSHeadByte */
-	size_t n_now;
-
-	u->state = UPLINK_STATE_SECURING;
-	timer_set(&u->timer, loop_now_ms(u->loop) + WAIT_DIAL_MS);
-	if (!tls_config_verifies(u->tls_config) && !u->has_warned_unverified) {
-		u->has_warned_unverified = true;
-		log_warn(u->log, "the server's certificate is not verified, as with frpc", "server", u->addr, "remedy",
-			 "give a CA, a pin or the system's roots to verify it");
-	}
-	if ((u->conf->tls.want_custom_first_byte && conn_write(u->link, span_of(&first_byte, 1), &n_now) != 0) ||
-	    conn_start_tls(u->link, u->tls_config) != 0)
-		uplink_failed(u, RETRY_NETWORK, "TLS handshake failed", "out of memory",
-			      advice_for_cause(CLIENT_CAUSE_MEMORY));
-}
-
-static void uplink_on_dialed(void *arg, const struct dial_result *r, int fd)
-{
-	struct uplink *u = arg;
-	int err;
-
-	u->dial = NULL;
-	if (r->err != 0) {
-		uplink_failed(u, RETRY_NETWORK,
-			      r->stage == DIAL_STAGE_NAME ? "the server's name does not resolve"
-							  : "connect to server error",
-			      r->why, advice_for_dial(r->stage, r->err));
-		return;
-	}
-	u->link = malloc(sizeof(*u->link));
-	err = u->link != NULL ? conn_init(u->link, u->loop, &link_ops, u, LIMIT_LINK_QUEUED) : -ENOMEM;
-	if (err != 0) {
-		free(TAKE(u->link));
-		uplink_failed(u, RETRY_NETWORK, "connect to server error", uv_strerror(err), advice_for_dial(r->stage, err));
-		return;
-	}
-	err = conn_adopt(u->link, fd);
-	if (err != 0)
-		uplink_failed(u, RETRY_NETWORK, "connect to server error", uv_strerror(err), advice_for_dial(r->stage, err));
-	else if (u->conf->tls.is_on)
-		uplink_secure(u);
-	else
-		link_on_ready(u);
 }
 
 /* The token may have been changed since the last try. */
@@ -503,17 +434,24 @@ static bool uplink_read_token(struct uplink *u)
 
 static void uplink_try(struct uplink *u)
 {
-	uint64_t now_ms = loop_now_ms(u->loop);
+	static const struct link_ops ops = {
+		.on_ready = uplink_on_ready,
+		.on_failed = uplink_on_failed,
+		.on_data = uplink_on_data,
+		.on_written = host_flush_later,
+		.on_lost = uplink_on_lost,
+		.on_gone = uplink_on_gone,
+	};
 
-	if (retry_begin(&u->retry, now_ms) != 0) {
+	if (retry_begin(&u->retry, loop_now_ms(u->loop)) != 0) {
 		uplink_arm(u);
 		return;
 	}
-	u->state = UPLINK_STATE_DIALING;
+	u->state = UPLINK_STATE_OPENING;
 	if (!uplink_read_token(u))
 		return;
-	if (dial_start(u->loop, u->resolver, u->conf->server_host, u->conf->server_port, now_ms + WAIT_DIAL_MS, uplink_on_dialed,
-		       u, &u->dial) != 0)
+	u->has_link = link_open(&u->link, &u->server, &ops, u) == 0;
+	if (!u->has_link)
 		uplink_failed(u, RETRY_NETWORK, "connect to server error", "out of memory",
 			      advice_for_cause(CLIENT_CAUSE_MEMORY));
 }
@@ -536,8 +474,7 @@ static void uplink_arm(struct uplink *u)
 		timer_set(&u->timer, due_ms < u->grace_due_ms ? due_ms : u->grace_due_ms);
 		break;
 	case UPLINK_STATE_IDLE:
-	case UPLINK_STATE_DIALING:  /* dial has its own deadline */
-	case UPLINK_STATE_SECURING: /* set at its start */
+	case UPLINK_STATE_OPENING: /* the link has its own deadlines */
 	case UPLINK_STATE_CLOSING:
 	case UPLINK_STATE_ENDED:
 		break;
@@ -553,9 +490,6 @@ static void uplink_on_timer(struct timer *t)
 	case UPLINK_STATE_WAITING:
 		uplink_try(u);
 		break;
-	case UPLINK_STATE_SECURING:
-		uplink_failed(u, RETRY_NETWORK, "TLS handshake failed", "timed out", advice_for_tls());
-		break;
 	case UPLINK_STATE_LEAVING:
 		if (now_ms >= u->grace_due_ms) {
 			log_warn(u->log, "grace time is over: live connections are cut");
@@ -570,7 +504,7 @@ static void uplink_on_timer(struct timer *t)
 		uplink_pump(u);
 		break;
 	case UPLINK_STATE_IDLE:
-	case UPLINK_STATE_DIALING:
+	case UPLINK_STATE_OPENING:
 	case UPLINK_STATE_CLOSING:
 	case UPLINK_STATE_ENDED:
 		break;
@@ -595,9 +529,12 @@ static int uplink_load_tls(struct uplink *u)
 
 	if (!t->is_on)
 		return 0;
-	err = tls_config_new(&u->tls_config, &p, why, sizeof(why));
+	err = tls_config_new(&u->server.tls, &p, why, sizeof(why));
 	if (err == TLS_E_BAD)
 		log_error(u->log, "TLS settings", "error", why);
+	else if (err == 0 && !tls_config_verifies(u->server.tls))
+		log_warn(u->log, "the server's certificate is not verified, as with frpc", "server", u->addr, "remedy",
+			 "give a CA, a pin or the system's roots to verify it");
 	return err > 0 ? -EINVAL : err;
 }
 
@@ -654,7 +591,7 @@ static int uplink_fill(struct uplink *u)
 	uplink_name_machine(u);
 	(void) snprintf(u->addr, sizeof(u->addr), strchr(u->conf->server_host, ':') != NULL ? "[%s]:%u" : "%s:%u",
 			u->conf->server_host, (unsigned) u->conf->server_port);
-	err = resolver_new(&u->resolver, u->loop);
+	err = resolver_new(&u->server.resolver, u->loop);
 	if (err == 0)
 		err = uplink_load_tls(u);
 	return err == 0 ? uplink_add_proxies(u) : err;
@@ -672,22 +609,23 @@ int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf, u
 	u->conf = conf;
 	u->on_ended = on_ended;
 	u->arg = arg;
-	list_init(&u->relays);
+	list_init(&u->relays.relays);
+	u->server.loop = l;
+	u->server.conf = conf;
 	timer_init(&u->timer, l, uplink_on_timer);
 	loop_task_init(&u->flush, uplink_on_flush);
-	u->host = (struct relay_host){
-		.loop = l,
-		.relays = &u->relays,
-		.flush_later = host_flush_later,
-		.make_room = host_make_room,
-		.arg = u,
-	};
+	u->works.flush_later = host_flush_later;
+	u->works.make_room = host_make_room;
+	u->works.arg = u;
+	u->relays.loop = l;
+	u->relays.on_gone = host_flush_later;
+	u->relays.arg = u;
 	err = uplink_fill(u);
 	if (err != 0) {
 		(void) uplink_free(u);
 		return err;
 	}
-	u->host.resolver = u->resolver;
+	u->relays.resolver = u->server.resolver;
 	*ret_u = u;
 	return 0;
 }
@@ -696,13 +634,13 @@ struct uplink *uplink_free(struct uplink *u)
 {
 	if (u == NULL)
 		return NULL;
-	MUST(u->link == NULL && u->client == NULL && list_is_empty(&u->relays));
+	MUST(!u->has_link && u->client == NULL && list_is_empty(&u->relays.relays));
 	timer_stop(&u->timer);
 	loop_task_cancel(&u->flush);
 	roster_deinit(&u->roster);
 	free(u->proxies);
-	u->tls_config = tls_config_free(u->tls_config);
-	u->resolver = resolver_free(u->resolver);
+	u->server.tls = tls_config_free(u->server.tls);
+	u->server.resolver = resolver_free(u->server.resolver);
 	u->token = secret_free(u->token);
 	secret_wipe(u->run_id, sizeof(u->run_id));
 	free(u);

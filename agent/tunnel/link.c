@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link.c - a connection to the server. Floor 5. */
+#include "agent/tunnel/link.h"
+
+#include <string.h>
+
+#include "agent/base/loop.h"
+#include "agent/net/dial.h"
+#include "agent/net/resolve.h"
+#include "agent/net/tls.h"
+#include "agent/tunnel/advice.h"
+#include "proto/base/err.h"
+#include "proto/base/limits.h"
+
+static const char *const dial_words[] = {
+	[DIAL_STAGE_NAME] = "the server's name does not resolve",
+	[DIAL_STAGE_CONNECT] = "connect to server error",
+};
+
+static void link_fail(struct link *l, const char *words, const char *error, const char *remedy)
+{
+	timer_stop(&l->timer);
+	l->ops->on_failed(l->arg, words, error, remedy);
+}
+
+static void link_ready(struct link *l)
+{
+	l->state = LINK_STATE_READY;
+	timer_stop(&l->timer);
+	conn_read(&l->conn, true);
+	l->ops->on_ready(l->arg);
+}
+
+/* -- the connection ----------------------------------------------------------------------------------------------- */
+
+static void link_on_ready(void *arg)
+{
+	link_ready(arg);
+}
+
+static void link_on_data(void *arg, struct span data)
+{
+	struct link *l = arg;
+
+	l->ops->on_data(l->arg, data);
+}
+
+static void link_on_written(void *arg, size_t n)
+{
+	struct link *l = arg;
+
+	(void) n;
+	if (l->state == LINK_STATE_READY)
+		l->ops->on_written(l->arg);
+}
+
+static void link_end(struct link *l, const char *error)
+{
+	if (l->state == LINK_STATE_READY)
+		l->ops->on_lost(l->arg, error);
+	else
+		link_fail(l, "TLS handshake failed", error, advice_for_tls());
+}
+
+static void link_on_eof(void *arg)
+{
+	link_end(arg, "the server closed the connection");
+}
+
+static void link_on_error(void *arg, int err, const char *why)
+{
+	(void) err; /* @why says it */
+	link_end(arg, why);
+}
+
+static void link_on_gone(void *arg)
+{
+	struct link *l = arg;
+
+	l->has_conn = false;
+	l->ops->on_gone(l->arg);
+}
+
+static const struct conn_ops conn_ops = {
+	.on_data = link_on_data,
+	.on_ready = link_on_ready,
+	.on_written = link_on_written,
+	.on_eof = link_on_eof,
+	.on_error = link_on_error,
+	.on_gone = link_on_gone,
+};
+
+/* -- opening ------------------------------------------------------------------------------------------------------ */
+
+static void link_secure(struct link *l)
+{
+	static const uint8_t first_byte = 0x17; /* frp pkg/util/net/tls.go FRPTLSHeadByte */
+	size_t n_now;
+	int err = 0;
+
+	l->state = LINK_STATE_SECURING;
+	timer_set(&l->timer, loop_now_ms(l->server->loop) + WAIT_DIAL_MS);
+	if (l->server->conf->tls.want_custom_first_byte)
+		err = conn_write(&l->conn, span_of(&first_byte, 1), &n_now);
+	if (err == 0)
+		err = conn_start_tls(&l->conn, l->server->tls);
+	if (err != 0)
+		link_fail(l, "TLS handshake failed", "out of memory", advice_for_cause(CLIENT_CAUSE_MEMORY));
+}
+
+static void link_on_dialed(void *arg, const struct dial_result *r, int fd)
+{
+	struct link *l = arg;
+	int err;
+
+	l->dial = NULL;
+	if (r->err != 0) {
+		link_fail(l, dial_words[r->stage], r->why, advice_for_dial(r->stage, r->err));
+		return;
+	}
+	err = conn_adopt(&l->conn, fd);
+	if (err != 0)
+		link_fail(l, dial_words[r->stage], uv_strerror(err), advice_for_dial(r->stage, err));
+	else if (l->server->tls != NULL)
+		link_secure(l);
+	else
+		link_ready(l);
+}
+
+static void link_on_timer(struct timer *t)
+{
+	struct link *l = container_of(t, struct link, timer);
+
+	link_fail(l, "TLS handshake failed", "timed out", advice_for_tls());
+}
+
+int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops, void *arg)
+{
+	const struct conf *conf = server->conf;
+	int err;
+
+	memset(l, 0, sizeof(*l));
+	l->server = server;
+	l->ops = ops;
+	l->arg = arg;
+	timer_init(&l->timer, server->loop, link_on_timer);
+	err = dial_start(server->loop, server->resolver, conf->server_host, conf->server_port,
+			 loop_now_ms(server->loop) + WAIT_DIAL_MS, link_on_dialed, l, &l->dial);
+	if (err != 0)
+		return err;
+	err = conn_init(&l->conn, server->loop, &conn_ops, l, LIMIT_LINK_QUEUED);
+	if (err != 0) {
+		l->dial = dial_cancel(l->dial);
+		return err;
+	}
+	l->has_conn = true;
+	return 0;
+}
+
+void link_close(struct link *l)
+{
+	l->state = LINK_STATE_CLOSED;
+	timer_stop(&l->timer);
+	l->dial = dial_cancel(l->dial);
+	if (l->has_conn)
+		conn_close(&l->conn);
+}

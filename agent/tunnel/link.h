@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link.h - a connection to the server: dialed, secured when TLS is on, ready. Floor 5.
+ *
+ *   OPENING (dial) -> SECURING (TLS) -> READY -> lost      each of the first two has its deadline
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/timer.h"
+#include "agent/conf/schema.h"
+#include "agent/net/conn.h"
+
+struct dial;
+struct resolver;
+struct tls_config;
+
+/* Where the server is and how it is spoken to; one for all links. */
+struct link_server {
+	struct loop *loop;
+	struct resolver *resolver;
+	const struct conf *conf;
+	struct tls_config *tls; /* NULL: plain */
+};
+
+struct link_ops {
+	void (*on_ready)(void *arg);
+	/* It did not become ready: close it. Fixed @words, the @error and the @remedy, for the log. */
+	void (*on_failed)(void *arg, const char *words, const char *error, const char *remedy);
+	void (*on_data)(void *arg, struct span data); /* plain bytes, valid inside the call */
+	void (*on_written)(void *arg);		      /* there is room again */
+	void (*on_lost)(void *arg, const char *error); /* it was ready and has ended: close it */
+	void (*on_gone)(void *arg);		      /* after link_close(): the memory is the owner's again */
+};
+
+enum link_state { LINK_STATE_OPENING, LINK_STATE_SECURING, LINK_STATE_READY, LINK_STATE_CLOSED };
+
+/* Embedded in its owner. */
+struct link {
+	/* read-only */
+	enum link_state state;
+	struct conn conn; /* once READY the owner sends through it */
+	/* private */
+	const struct link_server *server; /* borrowed: outlives the link */
+	const struct link_ops *ops;
+	void *arg;
+	struct dial *dial;
+	struct timer timer;
+	bool has_conn;
+};
+
+/* Start. Every result comes from the loop, later. 0 or -ENOMEM (then on_gone() does not come). */
+int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops, void *arg);
+/* Idempotent; on_gone() follows from the loop, once. */
+void link_close(struct link *l);
