@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dial.h - a TCP connection to host:port: fresh lookup, every address tried, both families raced (RFC 8305). Floor 4. */
+/* dial.h - a TCP connection to host:port: fresh lookup, every address tried, both families raced
+ * (RFC 8305). Floor 4. */
 #pragma once
 #include <stdint.h>
 
@@ -11,17 +12,18 @@ struct dial;
 
 enum dial_stage { DIAL_STAGE_NAME, DIAL_STAGE_CONNECT };
 struct dial_result {
-	int err;		/* 0, or negated errno of the last address tried (-ETIMEDOUT: the deadline) */
-	enum dial_stage stage;	/* where it failed */
-	const char *why;	/* static text for a person; NULL when err is 0 */
-	char addr[64];		/* the address connected to, or tried last: "1.2.3.4:7200" */
+	int err; /* 0, or negated errno of the last address tried (-ETIMEDOUT: the deadline) */
+	enum dial_stage stage; /* where it failed */
+	const char *why;       /* static text for a person; NULL when err is 0 */
+	char addr[64];	       /* the address connected to, or tried last: "1.2.3.4:7200" */
 };
 /* On success *fd is a connected non-blocking socket with TCP_NODELAY, now the callee's. */
 typedef void dial_fn(void *arg, const struct dial_result *r, int fd);
 
-/* Start. @deadline_ms absolute for the whole. The result always comes from the loop, exactly once, unless cancelled.
+/* Start. @deadline_ms absolute for the whole. The result always comes from the loop, exactly once,
+ * unless cancelled.
  * @on_done is called last: the dial is gone then. 0, -ENOMEM. */
-int dial_start(struct loop *l, struct resolver *r, const char *host, uint16_t port, uint64_t deadline_ms,
-	       dial_fn *on_done, void *arg, struct dial **ret_d);
+int dial_start(struct loop *l, struct resolver *r, const char *host, uint16_t port,
+	       uint64_t deadline_ms, dial_fn *on_done, void *arg, struct dial **ret_d);
 /* No result will come; NULL is fine; returns NULL. */
 struct dial *dial_cancel(struct dial *d);

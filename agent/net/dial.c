@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dial.c - a TCP connection to host:port: every address in turn, 250 ms apart, the first to connect
+ * wins. Floor 4.
+ *
+ *   NAME --answer--> CONNECT: an attempt per address --first success--> result
+ *     |                          |  the next one starts when 250 ms have passed or all before it
+ * have failed
+ *     +--- failure, deadline ----+----------------------------------------------> result
+ *
+ * An attempt frees itself in the close callback of its handle, which may be after its dial; its
+ * socket is closed at once. */
+#include "agent/net/dial.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/base/loop.h"
+#include "agent/base/timer.h"
+#include "agent/net/resolve.h"
+#include "proto/base/err.h"
+#include "proto/base/limits.h"
+#include "proto/base/list.h"
+
+/* A peer that vanished while nothing is sent is found within 60 + 6 * 10 s; sessions have their
+ * own, faster detector. */
+#define DIAL_KEEP_IDLE_S 60
+#define DIAL_KEEP_EVERY_S 10
+#define DIAL_KEEP_TRIES 6
+
+struct dial {
+	struct loop *loop;
+	dial_fn *on_done;
+	void *arg;
+	struct resolve *lookup; /* NULL: over */
+	struct timer deadline, happy;
+	struct resolve_answer answer;
+	size_t n_tried;		 /* of the answer's addresses */
+	struct list attempts;	 /* struct attempt, under way */
+	struct dial_result last; /* the failure to be told when nothing is left */
+};
+
+struct attempt {
+	uv_poll_t poll;
+	struct list link;
+	struct dial *dial; /* borrowed: while in its list */
+	int fd;
+	const struct sockaddr_storage *to; /* in the dial */
+};
+
+static const char *why_of(int err)
+{
+	switch (-err) {
+	case ECONNREFUSED: return "connection refused: nothing listens on that port";
+	case ETIMEDOUT: return "timed out: the address does not answer";
+	case ENETUNREACH: return "no route to that network";
+	case EHOSTUNREACH: return "no route to that host";
+	case ECONNRESET: return "the connection was reset at once";
+	case EACCES:
+	case EPERM: return "forbidden by this machine (firewall?)";
+	case EADDRNOTAVAIL: return "no local address or port is left for it";
+	case EAFNOSUPPORT: return "this machine does not speak that address family";
+	case EMFILE:
+	case ENFILE: return "no file descriptor is left";
+	case ENOMEM:
+	case ENOBUFS: return "out of memory";
+	default: return "the connection failed";
+	}
+}
+
+static void addr_print(const struct sockaddr_storage *sa, char *dst, size_t cap)
+{
+	char ip[INET6_ADDRSTRLEN] = "?";
+
+	if (sa->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *) sa;
+
+		(void) inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof(ip));
+		(void) snprintf(dst, cap, "[%s]:%u", ip, ntohs(v6->sin6_port));
+	} else {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *) sa;
+
+		(void) inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip));
+		(void) snprintf(dst, cap, "%s:%u", ip, ntohs(v4->sin_port));
+	}
+}
+
+/* -- attempts
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+static void on_attempt_closed(uv_handle_t *h)
+{
+	free(container_of(h, struct attempt, poll));
+}
+
+/* Stop watching. The socket is the caller's. */
+static int attempt_release(struct attempt *a)
+{
+	int fd = a->fd;
+
+	list_del(&a->link);
+	uv_close((uv_handle_t *) &a->poll, on_attempt_closed);
+	return fd;
+}
+
+static void attempt_close(struct attempt *a)
+{
+	(void) close(attempt_release(a)); /* nothing was written */
+}
+
+/* Everything but the memory of the dial itself. */
+static void dial_stop(struct dial *d)
+{
+	d->lookup = resolve_cancel(d->lookup);
+	timer_stop(&d->deadline);
+	timer_stop(&d->happy);
+	while (!list_is_empty(&d->attempts))
+		attempt_close(container_of(d->attempts.next, struct attempt, link));
+}
+
+/* Tell, as the last thing. */
+static void dial_end(struct dial *d, const struct dial_result *result, int fd)
+{
+	struct dial_result r = *result;
+	dial_fn *on_done = d->on_done;
+	void *arg = d->arg;
+
+	dial_stop(d);
+	free(d);
+	on_done(arg, &r, fd);
+}
+
+static void dial_note_failure(struct dial *d, const struct sockaddr_storage *to, int err)
+{
+	/* That one family does not work here says less than what the other one's addresses
+	 * answered. */
+	if (d->last.err != 0 &&
+	    (err == -ENETUNREACH || err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL))
+		return;
+	d->last.err = err;
+	d->last.stage = DIAL_STAGE_CONNECT;
+	d->last.why = why_of(err);
+	addr_print(to, d->last.addr, sizeof(d->last.addr));
+}
+
+/* On loopback a connect to a free port of the ephemeral range may meet itself: nobody listens
+ * there. */
+static bool is_self_connected(int fd)
+{
+	struct sockaddr_storage here = { .ss_family = AF_UNSPEC },
+				there = { .ss_family = AF_UNSPEC };
+	socklen_t here_len = sizeof(here), there_len = sizeof(there);
+
+	return getsockname(fd, (struct sockaddr *) &here, &here_len) == 0 &&
+	       getpeername(fd, (struct sockaddr *) &there, &there_len) == 0 &&
+	       here_len == there_len && memcmp(&here, &there, here_len) == 0;
+}
+
+static void dial_try_next(struct dial *d);
+
+/* The connect has ended with @err. Ends the dial or goes on with it; @a is gone. */
+static void attempt_end(struct attempt *a, int err)
+{
+	struct dial *d = a->dial;
+	struct dial_result won = { .err = 0, .stage = DIAL_STAGE_CONNECT };
+
+	if (err == 0 && is_self_connected(a->fd))
+		err = -ECONNREFUSED;
+	if (err == 0) {
+		addr_print(a->to, won.addr, sizeof(won.addr));
+		dial_end(d, &won, attempt_release(a));
+		return;
+	}
+	dial_note_failure(d, a->to, err);
+	attempt_close(a);
+	dial_try_next(d);
+}
+
+static void on_attempt_ready(uv_poll_t *poll, int status, int events)
+{
+	struct attempt *a = container_of(poll, struct attempt, poll);
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	(void) events;
+	if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+		err = errno;
+	if (err == 0 && status < 0)
+		err = -status;
+	attempt_end(a, -err);
+}
+
+static void socket_set_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, DIAL_KEEP_IDLE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, DIAL_KEEP_EVERY_S },
+		{ IPPROTO_TCP, TCP_KEEPCNT, DIAL_KEEP_TRIES },
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		/* A kernel that refuses one of them still gives a connection that works. */
+		(void) setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+				  sizeof(options[i].value));
+	}
+}
+
+/* A socket that connects to @to. 0 or negated errno. */
+static int socket_connect(const struct sockaddr_storage *to, int *ret_fd)
+{
+	socklen_t len = to->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+						  : sizeof(struct sockaddr_in);
+	int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	socket_set_options(fd);
+	if (connect(fd, (const struct sockaddr *) to, len) < 0 && errno != EINPROGRESS &&
+	    errno != EINTR) {
+		err = -errno;
+		(void) close(fd); /* the error of connect() is the one that counts */
+		return err;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* 0: under way, also when connected at once: poll tells then. Else negated errno. */
+static int attempt_start(struct dial *d, const struct sockaddr_storage *to)
+{
+	struct attempt *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (a == NULL)
+		return -ENOMEM;
+	r = socket_connect(to, &a->fd);
+	if (r < 0) {
+		free(a);
+		return r;
+	}
+	r = uv_poll_init(&d->loop->uv, &a->poll, a->fd);
+	if (r < 0) {
+		(void) close(a->fd); /* never used */
+		free(a);
+		return r;
+	}
+	a->dial = d;
+	a->to = to;
+	list_add_tail(&d->attempts, &a->link);
+	(void) uv_poll_start(&a->poll, UV_WRITABLE,
+			     on_attempt_ready); /* fails only on a closing handle */
+	return 0;
+}
+
+/* -- the dial
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+/* Start an attempt to the next address that lets itself be dialed. Ends the dial when none is under
+ * way. */
+static void dial_try_next(struct dial *d)
+{
+	timer_stop(&d->happy);
+	while (d->n_tried < d->answer.n_addrs) {
+		const struct sockaddr_storage *to = &d->answer.addrs[d->n_tried++];
+		int r = attempt_start(d, to);
+
+		if (r == 0) {
+			if (d->n_tried < d->answer.n_addrs)
+				timer_set(&d->happy, loop_now_ms(d->loop) + WAIT_HAPPY_MS);
+			return;
+		}
+		dial_note_failure(d, to, r);
+	}
+	if (list_is_empty(&d->attempts))
+		dial_end(d, &d->last, /* fd= */ -1);
+}
+
+static void on_happy(struct timer *t)
+{
+	dial_try_next(container_of(t, struct dial, happy));
+}
+
+static void on_resolved(void *arg, const struct resolve_answer *answer)
+{
+	struct dial *d = arg;
+
+	d->lookup = NULL;
+	if (answer->n_addrs == 0) {
+		d->last.err = -ENOENT;
+		d->last.why = answer->why;
+		dial_end(d, &d->last, /* fd= */ -1);
+		return;
+	}
+	d->answer = *answer;
+	dial_try_next(d);
+}
+
+static void on_deadline(struct timer *t)
+{
+	struct dial *d = container_of(t, struct dial, deadline);
+
+	if (d->lookup != NULL) {
+		d->last.why = "the name lookup took too long";
+	} else {
+		const struct attempt *a = container_of(d->attempts.prev, struct attempt, link);
+
+		d->last.stage = DIAL_STAGE_CONNECT;
+		d->last.why = why_of(-ETIMEDOUT);
+		addr_print(a->to, d->last.addr,
+			   sizeof(d->last.addr)); /* one is under way, or the dial had ended */
+	}
+	d->last.err = -ETIMEDOUT;
+	dial_end(d, &d->last, /* fd= */ -1);
+}
+
+int dial_start(struct loop *l, struct resolver *r, const char *host, uint16_t port,
+	       uint64_t deadline_ms, dial_fn *on_done, void *arg, struct dial **ret_d)
+{
+	struct dial *d = calloc(1, sizeof(*d));
+	int err;
+
+	if (d == NULL)
+		return -ENOMEM;
+	d->loop = l;
+	d->on_done = on_done;
+	d->arg = arg;
+	list_init(&d->attempts);
+	timer_init(&d->deadline, l, on_deadline);
+	timer_init(&d->happy, l, on_happy);
+	err = resolve_start(r, host, port, on_resolved, d, &d->lookup);
+	if (err < 0) {
+		free(d);
+		return err;
+	}
+	timer_set(&d->deadline, deadline_ms);
+	*ret_d = d;
+	return 0;
+}
+
+struct dial *dial_cancel(struct dial *d)
+{
+	if (d == NULL)
+		return NULL;
+	dial_stop(d);
+	free(d);
+	return NULL;
+}
