@@ -71,8 +71,9 @@ static const char *why_of(int status)
 	case ARES_ENOTFOUND: return "no such name";
 	case ARES_ENODATA: return "the name has no address";
 	case ARES_ETIMEOUT: return "DNS timeout: no DNS server answers";
-	case ARES_ECONNREFUSED: return "no DNS server can be reached";
-	case ARES_ESERVFAIL: return "the DNS server failed";
+	case ARES_ESERVFAIL:
+	case ARES_ECONNREFUSED: /* c-ares 1.18 says it for SERVFAIL too */
+		return "no DNS server can be reached, or each of them failed";
 	case ARES_EREFUSED: return "the DNS server refused to answer";
 	case ARES_EBADNAME: return "not a valid name";
 	case ARES_ENOMEM: return "out of memory";
@@ -353,8 +354,14 @@ static int channel_open(struct resolve *q, const char *servers)
 		.sock_state_cb_data = q,
 	};
 	int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
-	int status = ares_init_options(&q->channel, &options, mask);
+	int status;
 
+#ifdef ARES_OPT_QUERY_CACHE
+	/* 1.34 has a cache, useless for one lookup; 1.34.5 leaks a little in it without memory. */
+	options.qcache_max_ttl = 0;
+	mask |= ARES_OPT_QUERY_CACHE;
+#endif
+	status = ares_init_options(&q->channel, &options, mask);
 	if (status != ARES_SUCCESS) {
 		q->channel = NULL;
 		return status;
