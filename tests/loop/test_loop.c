@@ -163,7 +163,7 @@ static void test_each_failing_allocation_is_reported(void **state)
 		}
 	} while (r < 0);
 	fail_at = 0;
-	assert_int_equal(n, 4); /* the loop and its two buffers */
+	assert_true(n >= 4); /* the loop, its two buffers, and those of a static libuv */
 	loop_free(l);
 	assert_null(loop_free(NULL));
 }
