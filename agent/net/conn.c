@@ -327,9 +327,13 @@ size_t conn_n_queued(const struct conn *c)
 
 void conn_finish(struct conn *c)
 {
+	if (c->is_closing || c->want_finish)
+		return;
 	c->want_finish = true;
-	if (!c->is_closing)
-		conn_try_finish(c);
+	if (c->is_tls_ready)
+		tls_send_close(c->tls);
+	conn_flush(c);
+	conn_try_finish(c);
 }
 
 /* -- opening ------------------------------------------------------------------------------------------------------ */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "agent/base/log.h"
 #include "agent/base/loop.h"
 #include "agent/net/dial.h"
 #include "agent/net/resolve.h"
@@ -31,6 +32,48 @@ static void link_ready(struct link *l)
 	l->ops->on_ready(l->arg);
 }
 
+/* -- the server --------------------------------------------------------------------------------------------------- */
+
+static int link_server_secure(struct link_server *s, const char *addr)
+{
+	const struct conf_tls *t = &s->conf->tls;
+	struct tls_params p = {
+		.server_name = t->server_name != NULL ? t->server_name : s->conf->server_host,
+		.ca_file = t->ca_file,
+		.want_system_roots = t->want_system_roots,
+		.pin = t->pin,
+		.cert_file = t->cert_file,
+		.key_file = t->key_file,
+	};
+	char why[256];
+	int err;
+
+	err = tls_config_new(&s->tls, &p, why, sizeof(why));
+	if (err == TLS_E_BAD)
+		log_error(s->loop->log, "TLS settings", "error", why);
+	else if (err == 0 && !tls_config_verifies(s->tls))
+		log_warn(s->loop->log, "the server's certificate is not verified, as with frpc", "server", addr, "remedy",
+			 "give a CA, a pin or the system's roots to verify it");
+	return err > 0 ? -EINVAL : err;
+}
+
+int link_server_init(struct link_server *s, struct loop *l, const struct conf *conf, const char *addr)
+{
+	int err;
+
+	*s = (struct link_server){ .loop = l, .conf = conf };
+	err = resolver_new(&s->resolver, l);
+	if (err == 0 && conf->tls.is_on)
+		err = link_server_secure(s, addr);
+	return err;
+}
+
+void link_server_deinit(struct link_server *s)
+{
+	s->tls = tls_config_free(s->tls);
+	s->resolver = resolver_free(s->resolver);
+}
+
 /* -- the connection ----------------------------------------------------------------------------------------------- */
 
 static void link_on_ready(void *arg)
@@ -54,23 +97,23 @@ static void link_on_written(void *arg, size_t n)
 		l->ops->on_written(l->arg);
 }
 
-static void link_end(struct link *l, const char *error)
+static void link_end(struct link *l, const char *error, bool is_clean)
 {
 	if (l->state == LINK_STATE_READY)
-		l->ops->on_lost(l->arg, error);
+		l->ops->on_lost(l->arg, error, is_clean);
 	else
 		link_fail(l, "TLS handshake failed", error, advice_for_tls());
 }
 
 static void link_on_eof(void *arg)
 {
-	link_end(arg, "the server closed the connection");
+	link_end(arg, "the server closed the connection", /* is_clean= */ true);
 }
 
 static void link_on_error(void *arg, int err, const char *why)
 {
 	(void) err; /* @why says it */
-	link_end(arg, why);
+	link_end(arg, why, /* is_clean= */ false);
 }
 
 static void link_on_gone(void *arg)

@@ -66,7 +66,7 @@ static void relay_on_gone(void *arg)
 	host->on_gone(host->arg);
 }
 
-void relay_reset_all(struct relay_host *host)
+void relay_reset_carried(struct relay_host *host, const void *carrier)
 {
 	struct list *l, *next;
 	struct relay *r;
@@ -74,10 +74,20 @@ void relay_reset_all(struct relay_host *host)
 	for (l = host->relays.next; l != &host->relays; l = next) {
 		next = l->next;
 		r = container_of(l, struct relay, link);
-		if (!r->has_up)
-			continue; /* it only delivers what was received before a FIN */
+		if (!r->has_up || r->up.carrier != carrier)
+			continue; /* carried by others, or it only delivers what was received before a FIN */
 		r->has_up = false;
 		relay_end(r, true);
+	}
+}
+
+void relay_end_all(struct relay_host *host)
+{
+	struct list *l, *next;
+
+	for (l = host->relays.next; l != &host->relays; l = next) {
+		next = l->next;
+		relay_end(container_of(l, struct relay, link), true);
 	}
 }
 

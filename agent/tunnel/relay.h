@@ -26,5 +26,7 @@ struct relay_host {
 /* Join @up to the local service of @proxy; the relay is its user then and forgets it by itself. @host and @proxy are borrowed:
  * they outlive the relay. 0 or negated errno (@up is untouched then). */
 int relay_start(struct relay_host *host, struct end up, struct proxy *proxy);
-/* Reset all: the session is gone or goes; their ends are not touched any more. */
-void relay_reset_all(struct relay_host *host);
+/* Reset those whose end is @carrier's: it is gone, and their ends are not touched any more. */
+void relay_reset_carried(struct relay_host *host, const void *carrier);
+/* End all the others, too. */
+void relay_end_all(struct relay_host *host);

@@ -5,17 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <time.h>
 
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
 #include "agent/conf/file.h"
-#include "agent/net/resolve.h"
-#include "agent/net/tls.h"
 #include "agent/tunnel/advice.h"
 #include "agent/tunnel/link.h"
+#include "agent/tunnel/machine.h"
 #include "agent/tunnel/relay.h"
+#include "agent/tunnel/solo.h"
 #include "agent/tunnel/workconn.h"
 #include "proto/base/secret.h"
 #include "proto/base/text.h"
@@ -46,7 +45,7 @@ struct uplink {
 	bool has_logged_in;	    /* once, ever */
 	char run_id[LIMIT_RUN_ID + 1];
 	char *token; /* a secret; as of the last dial */
-	char addr[300], arch[80], host_name[80];
+	char addr[300];
 	char said[600]; /* the last failure that was logged: once per change */
 	uint64_t grace_due_ms;
 	struct link_server server;
@@ -59,6 +58,7 @@ struct uplink {
 	bool has_link;
 	struct client *client;
 	struct workconn_host works;
+	struct solo_host solos;
 	struct relay_host relays;
 };
 
@@ -107,7 +107,9 @@ static void uplink_failed(struct uplink *u, enum retry_class class, const char *
 /* Everything of the connection is gone: wait for the next try, or end. */
 static void uplink_closed(struct uplink *u)
 {
-	if (u->state != UPLINK_STATE_CLOSING || u->has_link || (u->is_ending && !list_is_empty(&u->relays.relays)))
+	if (u->state != UPLINK_STATE_CLOSING || u->has_link)
+		return;
+	if (u->is_ending && (!list_is_empty(&u->relays.relays) || !list_is_empty(&u->solos.solos)))
 		return;
 	if (!u->is_ending) {
 		u->state = UPLINK_STATE_WAITING;
@@ -129,9 +131,14 @@ static void uplink_close(struct uplink *u)
 		return;
 	u->state = UPLINK_STATE_CLOSING;
 	timer_stop(&u->timer);
-	relay_reset_all(&u->relays);
+	relay_reset_carried(&u->relays, &u->works);
 	u->client = client_free(u->client);
 	u->works.client = NULL;
+	solo_close_unjoined(&u->solos);
+	if (u->is_ending) {
+		relay_end_all(&u->relays);
+		solo_close_all(&u->solos);
+	}
 	for (i = 0; i < u->conf->n_proxies; i++)
 		proxy_on_lost(&u->proxies[i]);
 	if (u->has_link)
@@ -170,18 +177,38 @@ static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char
 	uplink_failed(u, RETRY_NETWORK, is_up ? "session lost" : "login failed", text, advice_for_cause(cause));
 }
 
-static void uplink_on_start(struct uplink *u, const struct client_event *ev)
+/* A user of the proxy with roster index @i is at @e. */
+static void uplink_join(struct uplink *u, struct end e, size_t i, const char *from)
 {
-	struct proxy *p = u->roster.entries[ev->proxy].user;
+	struct proxy *p = u->roster.entries[i].user;
 	int err;
 
-	log_debug(u->log, "user connection", "proxy", p->conf->name, "from", ev->start->src_addr);
-	err = relay_start(&u->relays, workconn_end(&u->works, ev->work), p);
+	log_debug(u->log, "user connection", "proxy", p->conf->name, "from", from);
+	err = relay_start(&u->relays, e, p);
 	if (err != 0) {
 		log_warn(u->log, "user connection refused", "proxy", p->conf->name, "error", uv_strerror(err));
-		client_rst(u->client, ev->work);
-		client_forget(u->client, ev->work);
+		end_rst(e);
+		end_forget(e);
 	}
+}
+
+static void uplink_on_solo(void *arg, struct end e, const struct msg_start_work_conn *start)
+{
+	struct uplink *u = arg;
+	size_t i;
+
+	if (start->proxy_name != NULL && roster_find(&u->roster, start->proxy_name, &i) == 0)
+		uplink_join(u, e, i, start->src_addr);
+	else
+		end_forget(e); /* frps does send names of proxies just closed */
+}
+
+static void uplink_want_solo(struct uplink *u)
+{
+	int err = solo_open(&u->solos);
+
+	if (err != 0)
+		log_debug(u->log, "work connection not opened", "error", err > 0 ? "too many wait" : uv_strerror(err));
 }
 
 static void uplink_on_event(struct uplink *u, const struct client_event *ev)
@@ -202,7 +229,7 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 		proxy_on_refused(u->roster.entries[ev->proxy].user, ev->text);
 		break;
 	case CLIENT_EV_START:
-		uplink_on_start(u, ev);
+		uplink_join(u, workconn_end(&u->works, ev->work), ev->proxy, ev->start->src_addr);
 		break;
 	case CLIENT_EV_DATA:
 		user->ops->on_data(user, ev->data);
@@ -219,7 +246,8 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 	case CLIENT_EV_PONG_ERROR:
 		log_debug(u->log, "the server refused a ping", "error", ev->text);
 		break;
-	case CLIENT_EV_WANT_WORK: /* without a mux only, which conf does not allow */
+	case CLIENT_EV_WANT_WORK:
+		uplink_want_solo(u);
 		break;
 	case CLIENT_EV_DEAD:
 		uplink_on_dead(u, ev->cause, ev->text);
@@ -311,7 +339,8 @@ static void uplink_on_flush(struct loop_task *t)
 	}
 	uplink_arm(u);
 	uplink_flush(u);
-	if (u->state == UPLINK_STATE_LEAVING && client_n_joined(u->client) == 0 && list_is_empty(&u->relays.relays))
+	if (u->state == UPLINK_STATE_LEAVING && client_n_joined(u->client) == 0 && list_is_empty(&u->relays.relays) &&
+	    list_is_empty(&u->solos.solos))
 		client_bye(u->client);
 	uplink_hear(u);
 	if (u->client != NULL && conn_n_queued(&u->link.conn) == 0 && client_drain(u->client).len > 0)
@@ -348,10 +377,11 @@ static void uplink_on_data(void *arg, struct span data)
 	uplink_pump(u);
 }
 
-static void uplink_on_lost(void *arg, const char *error)
+static void uplink_on_lost(void *arg, const char *error, bool is_clean)
 {
 	struct uplink *u = arg;
 
+	(void) is_clean; /* a session ends either way */
 	if (u->client == NULL)
 		return;
 	client_lost(u->client, error);
@@ -371,7 +401,7 @@ static void uplink_on_gone(void *arg)
 	uplink_closed(u);
 }
 
-static int client_params_fill(struct uplink *u, struct client_params *p)
+static int client_params_fill(struct uplink *u, const struct machine *m, struct client_params *p)
 {
 	const struct conf *conf = u->conf;
 
@@ -380,9 +410,9 @@ static int client_params_fill(struct uplink *u, struct client_params *p)
 		.login.token = span_str(u->token),
 		.login.login = {
 			.version = MLTUNNEL_FRP_VERSION,
-			.hostname = u->host_name,
-			.os = "linux",
-			.arch = u->arch,
+			.hostname = m->host,
+			.os = m->os,
+			.arch = m->arch,
 			.user = conf->user,
 			.run_id = u->run_id,
 			.pool_count = conf->pool_count,
@@ -400,9 +430,11 @@ static void uplink_on_ready(void *arg)
 {
 	struct uplink *u = arg;
 	struct client_params p;
+	struct machine m;
 	int err;
 
-	err = client_params_fill(u, &p);
+	machine_read(&m);
+	err = client_params_fill(u, &m, &p);
 	if (err == 0)
 		err = client_new(&u->client, &p, &u->roster, loop_now_ms(u->loop));
 	if (err != 0) {
@@ -513,31 +545,6 @@ static void uplink_on_timer(struct timer *t)
 
 /* -- life --------------------------------------------------------------------------------------------------------- */
 
-static int uplink_load_tls(struct uplink *u)
-{
-	const struct conf_tls *t = &u->conf->tls;
-	struct tls_params p = {
-		.server_name = t->server_name != NULL ? t->server_name : u->conf->server_host,
-		.ca_file = t->ca_file,
-		.want_system_roots = t->want_system_roots,
-		.pin = t->pin,
-		.cert_file = t->cert_file,
-		.key_file = t->key_file,
-	};
-	char why[256];
-	int err;
-
-	if (!t->is_on)
-		return 0;
-	err = tls_config_new(&u->server.tls, &p, why, sizeof(why));
-	if (err == TLS_E_BAD)
-		log_error(u->log, "TLS settings", "error", why);
-	else if (err == 0 && !tls_config_verifies(u->server.tls))
-		log_warn(u->log, "the server's certificate is not verified, as with frpc", "server", u->addr, "remedy",
-			 "give a CA, a pin or the system's roots to verify it");
-	return err > 0 ? -EINVAL : err;
-}
-
 static int uplink_add_proxies(struct uplink *u)
 {
 	const struct conf *conf = u->conf;
@@ -558,22 +565,6 @@ static int uplink_add_proxies(struct uplink *u)
 	return 0;
 }
 
-/* Go's names of architectures, which frps shows. */
-static void uplink_name_machine(struct uplink *u)
-{
-	struct utsname un;
-
-	if (uname(&un) != 0)
-		return;
-	(void) snprintf(u->host_name, sizeof(u->host_name), "%s", un.nodename); /* cut: for show only */
-	if (strcmp(un.machine, "x86_64") == 0)
-		(void) snprintf(u->arch, sizeof(u->arch), "amd64");
-	else if (strcmp(un.machine, "aarch64") == 0)
-		(void) snprintf(u->arch, sizeof(u->arch), "arm64");
-	else
-		(void) snprintf(u->arch, sizeof(u->arch), "%s", un.machine);
-}
-
 static int uplink_fill(struct uplink *u)
 {
 	uint64_t seed;
@@ -588,12 +579,9 @@ static int uplink_fill(struct uplink *u)
 			    u->conf->token != NULL ? strlen(u->conf->token) : 0);
 	if (u->token == NULL)
 		return -ENOMEM;
-	uplink_name_machine(u);
 	(void) snprintf(u->addr, sizeof(u->addr), strchr(u->conf->server_host, ':') != NULL ? "[%s]:%u" : "%s:%u",
 			u->conf->server_host, (unsigned) u->conf->server_port);
-	err = resolver_new(&u->server.resolver, u->loop);
-	if (err == 0)
-		err = uplink_load_tls(u);
+	err = link_server_init(&u->server, u->loop, u->conf, u->addr);
 	return err == 0 ? uplink_add_proxies(u) : err;
 }
 
@@ -610,10 +598,18 @@ int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf, u
 	u->on_ended = on_ended;
 	u->arg = arg;
 	list_init(&u->relays.relays);
-	u->server.loop = l;
-	u->server.conf = conf;
 	timer_init(&u->timer, l, uplink_on_timer);
 	loop_task_init(&u->flush, uplink_on_flush);
+	u->solos = (struct solo_host){
+		.server = &u->server,
+		.log = l->log,
+		.run_id = u->run_id,
+		.token = (const char *const *) &u->token,
+		.on_start = uplink_on_solo,
+		.on_gone = host_flush_later,
+		.arg = u,
+	};
+	list_init(&u->solos.solos);
 	u->works.flush_later = host_flush_later;
 	u->works.make_room = host_make_room;
 	u->works.arg = u;
@@ -634,13 +630,12 @@ struct uplink *uplink_free(struct uplink *u)
 {
 	if (u == NULL)
 		return NULL;
-	MUST(!u->has_link && u->client == NULL && list_is_empty(&u->relays.relays));
+	MUST(!u->has_link && u->client == NULL && list_is_empty(&u->relays.relays) && list_is_empty(&u->solos.solos));
 	timer_stop(&u->timer);
 	loop_task_cancel(&u->flush);
 	roster_deinit(&u->roster);
 	free(u->proxies);
-	u->server.tls = tls_config_free(u->server.tls);
-	u->server.resolver = resolver_free(u->server.resolver);
+	link_server_deinit(&u->server);
 	u->token = secret_free(u->token);
 	secret_wipe(u->run_id, sizeof(u->run_id));
 	free(u);
@@ -666,6 +661,7 @@ void uplink_leave(struct uplink *u, uint64_t grace_ms)
 	u->state = UPLINK_STATE_LEAVING;
 	u->grace_due_ms = loop_now_ms(u->loop) + grace_ms;
 	client_leave(u->client, loop_now_ms(u->loop));
+	solo_close_unjoined(&u->solos);
 	uplink_pump(u);
 }
 

@@ -61,5 +61,6 @@
 /* -- sockets ----------------------------------------------------------------------------------------------------- */
 #define LIMIT_CIPHER_BUF (256 * 1024) /* one read of the server's connection; one such buffer for the loop */
 #define LIMIT_CHUNK 16384	      /* unit of the write queues */
+#define LIMIT_SEAL 512 /* more than TLS adds to one record */
 #define LIMIT_LINK_QUEUED (2 * 16 * 1024 + 4096) /* two TLS records unsent, then nothing more is encrypted */
 #define LIMIT_LOCAL_QUEUED (256 * 1024) /* bytes for a local service kept before a socket source is stopped */

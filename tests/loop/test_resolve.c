@@ -300,7 +300,7 @@ static void test_each_failing_allocation_ends_the_lookup_cleanly(void **state)
 	} while (was_reached);
 	check_addrs(&b, "2001:db8::1 192.0.2.1 2001:db8::2 192.0.2.2 192.0.2.3");
 	assert_true(n_bad > 0);
-	print_message("%u allocations failed\n", n - 1);
+	print_message("# %u allocations failed\n", n - 1);
 	bench_close(&b);
 }
 

@@ -641,7 +641,7 @@ static void test_each_failing_allocation_ends_the_constructor_cleanly(void **sta
 	} while (fail_at == 0);
 	fail_at = 0;
 	assert_true(n > 4 && n_tls > 1);
-	print_message("%u and %u allocations failed\n", n - 1, n_tls - 1);
+	print_message("# %u and %u allocations failed\n", n - 1, n_tls - 1);
 	tls_free(tls);
 	tls_config_free(config);
 	assert_null(tls_free(NULL));

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* solo.c - one work connection of its own. Floor 5. */
+#include "agent/tunnel/solo.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "agent/base/log.h"
+#include "agent/base/loop.h"
+#include "proto/base/err.h"
+#include "proto/base/limits.h"
+
+enum solo_state { SOLO_STATE_OPENING, SOLO_STATE_PARKED, SOLO_STATE_JOINED, SOLO_STATE_CLOSING };
+
+struct solo {
+	struct solo_host *host; /* borrowed: outlives the solo */
+	enum solo_state state;
+	struct link link;
+	struct work work;
+	struct end_user *user; /* borrowed; NULL: forgotten */
+	struct list in_host;
+	struct loop_task turn; /* the user waits for room and there is some */
+	bool is_wanting, is_fin_sent, is_over;
+	size_t n_unconsumed; /* given to the user and still in our memory */
+};
+
+/* -- ending ------------------------------------------------------------------------------------------------------- */
+
+static void solo_close(struct solo *s)
+{
+	if (s->state == SOLO_STATE_CLOSING)
+		return;
+	if (s->state != SOLO_STATE_JOINED)
+		s->host->n_unjoined--;
+	s->state = SOLO_STATE_CLOSING;
+	loop_task_cancel(&s->turn);
+	link_close(&s->link);
+}
+
+static void solo_on_gone(void *arg)
+{
+	struct solo *s = arg;
+	struct solo_host *h = s->host;
+
+	work_deinit(&s->work);
+	list_del(&s->in_host);
+	free(s);
+	h->on_gone(h->arg);
+}
+
+static void solo_close_some(struct solo_host *h, bool want_joined)
+{
+	struct list *l, *next;
+	struct solo *s;
+
+	for (l = h->solos.next; l != &h->solos; l = next) {
+		next = l->next;
+		s = container_of(l, struct solo, in_host);
+		if (want_joined || s->state != SOLO_STATE_JOINED)
+			solo_close(s);
+	}
+}
+
+void solo_close_unjoined(struct solo_host *h)
+{
+	solo_close_some(h, /* want_joined= */ false);
+}
+
+void solo_close_all(struct solo_host *h)
+{
+	solo_close_some(h, /* want_joined= */ true);
+}
+
+/* -- the end ------------------------------------------------------------------------------------------------------ */
+
+static void solo_set_user(struct end e, struct end_user *u)
+{
+	struct solo *s = e.item;
+
+	s->user = u;
+}
+
+static int solo_reserve(struct end e, uint8_t **ret_dst, size_t *ret_cap)
+{
+	struct solo *s = e.item;
+
+	if (conn_n_queued(&s->link.conn) > LIMIT_LINK_QUEUED - LIMIT_RECORD - LIMIT_SEAL) {
+		s->is_wanting = true; /* until something has left */
+		return END_E_WAIT;
+	}
+	*ret_dst = s->host->server->loop->plain_buf;
+	*ret_cap = LIMIT_RECORD;
+	return 0;
+}
+
+static void solo_commit(struct end e, size_t n)
+{
+	struct solo *s = e.item;
+
+	if (n == 0 || s->is_over)
+		return;
+	if (conn_send(&s->link.conn, span_of(s->host->server->loop->plain_buf, n)) == 0) {
+		conn_flush(&s->link.conn);
+		return;
+	}
+	s->is_over = true; /* room was there, so memory or TLS failed: the connection is worth nothing now */
+	conn_reset(&s->link.conn);
+}
+
+static void solo_want(struct end e)
+{
+	struct solo *s = e.item;
+
+	s->is_wanting = true;
+	if (conn_n_queued(&s->link.conn) == 0)
+		loop_task_queue(s->host->server->loop, &s->turn);
+}
+
+static void solo_consume(struct end e, size_t n)
+{
+	struct solo *s = e.item;
+
+	s->n_unconsumed -= n;
+	if (s->n_unconsumed <= LIMIT_LOCAL_QUEUED / 2)
+		conn_read(&s->link.conn, true);
+}
+
+static void solo_fin(struct end e)
+{
+	struct solo *s = e.item;
+
+	if (s->is_fin_sent)
+		return;
+	s->is_fin_sent = true;
+	conn_finish(&s->link.conn);
+}
+
+static void solo_rst(struct end e)
+{
+	struct solo *s = e.item;
+
+	s->is_over = true;
+	conn_reset(&s->link.conn);
+}
+
+static void solo_forget(struct end e)
+{
+	struct solo *s = e.item;
+
+	s->user = NULL;
+	if (s->is_fin_sent && conn_n_queued(&s->link.conn) > 0 && !s->is_over)
+		return; /* what was committed still leaves; solo_on_written() closes */
+	solo_close(s);
+}
+
+static const struct end_ops solo_end_ops = {
+	.set_user = solo_set_user,
+	.reserve = solo_reserve,
+	.commit = solo_commit,
+	.want = solo_want,
+	.consume = solo_consume,
+	.fin = solo_fin,
+	.rst = solo_rst,
+	.forget = solo_forget,
+};
+
+static void solo_on_turn(struct loop_task *t)
+{
+	struct solo *s = container_of(t, struct solo, turn);
+
+	if (!s->is_wanting || s->user == NULL || s->is_over)
+		return;
+	s->is_wanting = false;
+	s->user->ops->on_turn(s->user, LIMIT_TURN);
+}
+
+/* -- the link ----------------------------------------------------------------------------------------------------- */
+
+static void solo_on_ready(void *arg)
+{
+	struct solo *s = arg;
+	int err;
+
+	err = work_start(&s->work, s->host->run_id, span_str(*s->host->token), (int64_t) time(NULL));
+	if (err == 0)
+		err = conn_send(&s->link.conn, work_out(&s->work));
+	if (err != 0) {
+		log_warn(s->host->log, "work connection cannot be opened", "error", "out of memory");
+		solo_close(s);
+		return;
+	}
+	work_sent(&s->work, work_out(&s->work).len);
+	conn_flush(&s->link.conn);
+	s->state = SOLO_STATE_PARKED;
+}
+
+static void solo_on_failed(void *arg, const char *words, const char *error, const char *remedy)
+{
+	struct solo *s = arg;
+
+	(void) remedy; /* the session's own connection tells it when the server is gone */
+	log_debug(s->host->log, "work connection cannot be opened", "stage", words, "error", error);
+	solo_close(s);
+}
+
+/* StartWorkConn is complete; *in is what follows it. */
+static void solo_started(struct solo *s)
+{
+	const struct msg_start_work_conn *start = &s->work.start.start_work_conn;
+	struct end e = { .ops = &solo_end_ops, .carrier = s->host, .item = s };
+
+	if (s->work.state != WORK_STATE_STARTED || !work_has_numeric_addrs(start)) {
+		log_debug(s->host->log, "work connection closed", "text",
+			  s->work.state == WORK_STATE_REFUSED ? start->error : "not a usable StartWorkConn");
+		solo_close(s);
+		return;
+	}
+	s->state = SOLO_STATE_JOINED;
+	s->host->n_unjoined--;
+	s->host->on_start(s->host->arg, e, start);
+	work_deinit(&s->work);
+}
+
+static void solo_on_data(void *arg, struct span data)
+{
+	struct solo *s = arg;
+	int err;
+
+	if (s->state == SOLO_STATE_PARKED) {
+		err = work_next(&s->work, &data);
+		if (err == WORK_E_MORE)
+			return;
+		if (err != 0)
+			solo_close(s);
+		else
+			solo_started(s);
+	}
+	if (data.len == 0 || s->user == NULL || s->state != SOLO_STATE_JOINED)
+		return;
+	s->n_unconsumed += data.len;
+	s->user->ops->on_data(s->user, data);
+	if (s->state == SOLO_STATE_JOINED && s->n_unconsumed >= LIMIT_LOCAL_QUEUED)
+		conn_read(&s->link.conn, false);
+}
+
+static void solo_on_written(void *arg)
+{
+	struct solo *s = arg;
+
+	if (s->state == SOLO_STATE_JOINED && s->user == NULL && conn_n_queued(&s->link.conn) == 0)
+		solo_close(s);
+	else if (s->is_wanting)
+		loop_task_queue(s->host->server->loop, &s->turn);
+}
+
+/* EOF and errors look alike here: a clean end of TCP is a FIN, everything else is a reset. */
+static void solo_on_lost(void *arg, const char *error, bool is_clean)
+{
+	struct solo *s = arg;
+
+	if (s->state != SOLO_STATE_JOINED || s->user == NULL) {
+		if (s->state == SOLO_STATE_PARKED)
+			log_debug(s->host->log, "work connection closed by the server", "text", error);
+		solo_close(s);
+	} else if (is_clean) {
+		s->user->ops->on_fin(s->user);
+	} else {
+		s->is_over = true;
+		s->user->ops->on_rst(s->user);
+	}
+}
+
+static const struct link_ops solo_link_ops = {
+	.on_ready = solo_on_ready,
+	.on_failed = solo_on_failed,
+	.on_data = solo_on_data,
+	.on_written = solo_on_written,
+	.on_lost = solo_on_lost,
+	.on_gone = solo_on_gone,
+};
+
+int solo_open(struct solo_host *h)
+{
+	struct solo *s;
+	int err;
+
+	if (h->n_unjoined >= LIMIT_DIALS)
+		return SOLO_E_FULL;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return -ENOMEM;
+	s->host = h;
+	work_init(&s->work, h->server->conf->wire);
+	loop_task_init(&s->turn, solo_on_turn);
+	err = link_open(&s->link, h->server, &solo_link_ops, s);
+	if (err != 0) {
+		work_deinit(&s->work);
+		free(s);
+		return err;
+	}
+	list_init(&s->in_host);
+	list_add_tail(&h->solos, &s->in_host);
+	h->n_unjoined++;
+	return 0;
+}
