@@ -51,6 +51,32 @@ static void check_ports(const struct conf *c, struct problems *p)
 	}
 }
 
+static bool is_loopback(const char *addr)
+{
+	return addr == NULL || strcmp(addr, "localhost") == 0 || strcmp(addr, "::1") == 0 ||
+	       (text_is_ip(addr) && strncmp(addr, "127.", 4) == 0);
+}
+
+/* Who reaches the admin API reads the token and writes the configuration. */
+static void check_web(const struct conf *c, struct problems *p)
+{
+	char quote[CHECK_QUOTE];
+	const char *addr = c->web.addr;
+
+	if (c->web.port == 0)
+		return;
+	if (!is_loopback(addr) && !text_is_ip(addr))
+		problems_add(p,
+			     "%s: the address of the admin API, \"%s\", is not a numeric address",
+			     c->source, text_escape(span_str(addr), quote, sizeof(quote)));
+	else if (!is_loopback(addr) && (c->web.password == NULL || c->web.password[0] == '\0'))
+		problems_add(
+			p,
+			"%s: the admin API at \"%s\" would be open to other machines: give it a "
+			"password, or 127.0.0.1 as its address",
+			c->source, text_escape(span_str(addr), quote, sizeof(quote)));
+}
+
 int conf_check(struct conf *c, struct problems *p)
 {
 	char quote[CHECK_QUOTE];
@@ -61,6 +87,7 @@ int conf_check(struct conf *c, struct problems *p)
 			p,
 			"%s: a client certificate needs its file and the file of its key; only one of them is given",
 			c->source);
+	check_web(c, p);
 	if (c->n_proxies > LIMIT_PROXIES)
 		problems_add(p, "%s: %zu proxies; one agent takes at most %d", c->source,
 			     c->n_proxies, LIMIT_PROXIES);

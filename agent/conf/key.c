@@ -76,6 +76,15 @@ int key_file(const struct key *k, void *at, const char *value)
 	return key_store(at, value);
 }
 
+int key_log_file(const struct key *k, void *at, const char *value)
+{
+	bool is_console = value[0] == '\0' || strcmp(value, "console") == 0;
+	bool is_folder = !is_console && value[strlen(value) - 1] == '/';
+
+	(void) k;
+	return is_folder ? KEY_E_BAD : key_store(at, is_console ? NULL : value);
+}
+
 int key_pin(const struct key *k, void *at, const char *value)
 {
 	static const char hex[] = "0123456789abcdefABCDEF";

@@ -32,20 +32,21 @@ struct key {
 	}
 
 /* Parsers. Types of the place: */
-key_set_fn key_text;   /* char *; printable UTF-8, may be empty (then NULL) */
-key_set_fn key_token;  /* char *; any bytes; the old one is wiped */
-key_set_fn key_host;   /* char *; DNS name or IP address, the latter perhaps in brackets; stored
-			  without */
-key_set_fn key_file;   /* char *; a readable file */
-key_set_fn key_pin;    /* char *; "sha256/BASE64" or 64 hex digits */
-key_set_fn key_bool;   /* bool */
-key_set_fn key_not;    /* bool; the opposite is stored */
-key_set_fn key_port;   /* uint16_t; 1-65535, or @min-65535 */
-key_set_fn key_count;  /* unsigned; min..max */
-key_set_fn key_wait;   /* uint64_t ms; a duration of at most @max ms */
-key_set_fn key_beat;   /* uint64_t ms; seconds min..max, or -1: UINT64_MAX */
-key_set_fn key_level;  /* int; enum log_level */
-key_set_fn key_format; /* int; enum log_format */
+key_set_fn key_text;	 /* char *; printable UTF-8, may be empty (then NULL) */
+key_set_fn key_token;	 /* char *; any bytes; the old one is wiped */
+key_set_fn key_host;	 /* char *; DNS name or IP address, the latter perhaps in brackets; stored
+			    without */
+key_set_fn key_file;	 /* char *; a readable file */
+key_set_fn key_log_file; /* char *; a path, opened later; NULL for "console" and "" */
+key_set_fn key_pin;	 /* char *; "sha256/BASE64" or 64 hex digits */
+key_set_fn key_bool;	 /* bool */
+key_set_fn key_not;	 /* bool; the opposite is stored */
+key_set_fn key_port;	 /* uint16_t; 1-65535, or @min-65535 */
+key_set_fn key_count;	 /* unsigned; min..max */
+key_set_fn key_wait;	 /* uint64_t ms; a duration of at most @max ms */
+key_set_fn key_beat;	 /* uint64_t ms; seconds min..max, or -1: UINT64_MAX */
+key_set_fn key_level;	 /* int; enum log_level */
+key_set_fn key_format;	 /* int; enum log_format */
 /* Keys without an effect here, accepted only where the value asks for nothing else: no place. */
 key_set_fn key_true, key_false;
 key_set_fn key_any_bool;

@@ -47,9 +47,14 @@ static const struct key common_keys[] = {
 	  .words = "30|60"),
 	KEY("protocol", key_words, 0, ONLY("tcp"), .words = "tcp"),
 	KEY("dial_server_timeout", key_range, 0, ONLY("10"), .min = WAIT_DIAL_MS / 1000, .max = WAIT_DIAL_MS / 1000),
-	KEY("log_file", key_words, 0, ONLY("console"), .words = "console"),
+	KEY("log_file", key_log_file, COMMON(log_to), "\"console\", or the path of a file"),
 	KEY("log_way", key_words, 0, ONLY("console"), .words = "console"),
-	KEY("log_max_days", key_range, 0, "a number of days (without a log file there is nothing to delete)", .max = 36500),
+	KEY("log_max_days", key_count, COMMON(log_max_days), "a number of days (0-36500)", .max = 36500),
+	KEY("admin_addr", key_host, COMMON(web.addr), "a numeric address, or localhost"),
+	KEY("admin_port", key_port, COMMON(web.port), "a port (1-65535), or 0 for no admin API", .min = 0,
+	  .max = UINT16_MAX),
+	KEY("admin_user", key_text, COMMON(web.user), "printable UTF-8"),
+	KEY("admin_pwd", key_token, COMMON(web.password), NULL),
 	KEY("disable_log_color", key_any_bool, 0, BOOLEAN),
 	KEY("nat_hole_stun_server", key_words, 0, "frp's default, all that this version supports",
 	  .words = "stun.easyvoip.com:3478"),
@@ -64,7 +69,7 @@ static const struct key common_keys[] = {
 	KEY("http_proxy", NULL, 0, NULL), /* may hold a password */
 };
 static const struct key common_families[] = {
-	KEY("admin_", NULL, 0, "not supported by this version (there is no admin server)"),
+	KEY("admin_", NULL, 0, NULL),
 	KEY("meta_", NULL, 0, NULL),
 	KEY("oidc_", NULL, 0, NULL),
 	KEY("quic_", NULL, 0, NULL),

@@ -12,6 +12,7 @@
 #define CONF_SERVER_PORT 7000 /* frp's default */
 #define CONF_LOCAL_HOST "127.0.0.1"
 #define CONF_TYPE "tcp"
+#define CONF_LOG_DAYS 3 /* frp's default */
 
 struct conf *conf_new(void)
 {
@@ -32,6 +33,7 @@ struct conf *conf_new(void)
 	c->tls.is_on = true;
 	c->log_level = LOG_INFO;
 	c->log_format = LOG_FORMAT_TEXT;
+	c->log_max_days = CONF_LOG_DAYS;
 	return c;
 }
 
@@ -47,6 +49,10 @@ struct conf *conf_free(struct conf *c)
 {
 	if (c == NULL)
 		return NULL;
+	if (c->n_shares > 0) {
+		c->n_shares--;
+		return NULL;
+	}
 	for (size_t i = 0; i < c->n_proxies; i++)
 		conf_proxy_deinit(&c->proxies[i]);
 	free(c->proxies);
@@ -60,7 +66,19 @@ struct conf *conf_free(struct conf *c)
 	free(c->tls.pin);
 	free(c->tls.cert_file);
 	free(c->tls.key_file);
+	free(c->log_to);
+	free(c->web.addr);
+	free(c->web.user);
+	c->web.password = secret_free(c->web.password);
 	return mem_free(c);
+}
+
+struct conf *conf_share(const struct conf *c)
+{
+	struct conf *mine = (struct conf *) (uintptr_t) c; /* only the count is changed */
+
+	mine->n_shares++;
+	return mine;
 }
 
 int conf_add_proxy(struct conf *c, const char *name, struct conf_proxy **ret_p)

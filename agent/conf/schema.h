@@ -28,6 +28,14 @@ struct conf_tls {
 	char *cert_file, *key_file;
 };
 
+/* The admin API (webServer.*). */
+struct conf_web {
+	char *addr;    /* numeric or "localhost"; NULL: 127.0.0.1 */
+	uint16_t port; /* 0: not served */
+	char *user;
+	char *password; /* a secret */
+};
+
 /* All strings are owned and NULL when not given, unless a default is named. */
 struct conf {
 	char *source; /* for messages: "environment" or the file's path */
@@ -47,12 +55,20 @@ struct conf {
 	struct conf_tls tls;
 	struct conf_proxy *proxies;
 	size_t n_proxies;
-	int log_level;	/* enum log_level */
-	int log_format; /* enum log_format */
+	int log_level;	       /* enum log_level */
+	int log_format;	       /* enum log_format */
+	char *log_to;	       /* a file; NULL: the console */
+	unsigned log_max_days; /* default 3; rotated files older than that are removed; 0: never */
+	struct conf_web web;
+	/* private */
+	unsigned n_shares; /* beside the first owner: conf_share() */
 };
 
-struct conf *conf_new(void);		/* with every default; NULL without memory */
-struct conf *conf_free(struct conf *c); /* wipes secrets; NULL is fine; returns NULL */
+struct conf *conf_new(void); /* with every default; NULL without memory */
+/* Wipes secrets; NULL is fine; returns NULL. Of a shared one only this share goes. */
+struct conf *conf_free(struct conf *c);
+/* One more owner, who calls conf_free() as well. Never changed from then on. */
+struct conf *conf_share(const struct conf *c);
 DEFINE_CLEANUP(struct conf, conf_free)
 /* One more proxy, with every default; valid until the next is added. 0 or -ENOMEM. */
 int conf_add_proxy(struct conf *c, const char *name, struct conf_proxy **ret_p);

@@ -208,6 +208,28 @@ static void test_keys_at_their_inert_value_are_accepted(void **state)
 	unload(&f);
 }
 
+static void test_admin_and_log_file(void **state)
+{
+	struct loaded f;
+
+	(void) state;
+	load_good(&f,
+		  HEAD "admin_addr = 0.0.0.0\nadmin_port = 7400\nadmin_user = me\nadmin_pwd = pw\n"
+		       "log_file = /var/log/frpc.log\nlog_max_days = 7\n");
+	assert_string_equal(f.conf->web.addr, "0.0.0.0");
+	assert_int_equal(f.conf->web.port, 7400);
+	assert_string_equal(f.conf->web.user, "me");
+	assert_string_equal(f.conf->web.password, "pw");
+	assert_string_equal(f.conf->log_to, "/var/log/frpc.log");
+	assert_int_equal(f.conf->log_max_days, 7);
+	unload(&f);
+	load_good(&f, HEAD "admin_addr = localhost\nadmin_port = 7400\nlog_file = console\n");
+	assert_null(f.conf->web.password);
+	assert_null(f.conf->log_to);
+	assert_int_equal(f.conf->log_max_days, 3);
+	unload(&f);
+}
+
 static void test_how_lines_are_read(void **state)
 {
 	struct loaded f;
@@ -318,10 +340,13 @@ static const struct refusal refusals[] = {
 	  ":3: [common] protocol: \"kcp\" is not \"tcp\", all that this version supports" },
 	{ HEAD "tcp_mux = false\n",
 	  ":3: [common] tcp_mux: \"false\" is not \"true\", all that this version supports" },
-	{ HEAD "admin_port = 7400\n",
-	  ":3: [common] admin_port: not supported by this version (there is no admin server)" },
-	{ HEAD "log_file = /var/log/x\n",
-	  ":3: [common] log_file: \"/var/log/x\" is not \"console\", all that this version supports" },
+	{ HEAD "admin_port = 7400\nadmin_addr = 0.0.0.0\n",
+	  ": the admin API at \"0.0.0.0\" would be open to other machines: give it a password, or "
+	  "127.0.0.1 as its address" },
+	{ HEAD "admin_port = 7400\nadmin_addr = example.com\n",
+	  ": the address of the admin API, \"example.com\", is not a numeric address" },
+	{ HEAD "log_file = /var/log/\n",
+	  ":3: [common] log_file: \"/var/log/\" is not \"console\", or the path of a file" },
 	{ HEAD "log_level = loud\n",
 	  ":3: [common] log_level: \"loud\" is not trace, debug, info, warn or error" },
 	{ HEAD "login_fail_exit = maybe\n",
@@ -460,6 +485,7 @@ int main(void)
 		cmocka_unit_test(test_every_key_that_does_something),
 		cmocka_unit_test(test_user_counts_wherever_it_stands),
 		cmocka_unit_test(test_keys_at_their_inert_value_are_accepted),
+		cmocka_unit_test(test_admin_and_log_file),
 		cmocka_unit_test(test_how_lines_are_read),
 		cmocka_unit_test(test_long_names_and_tokens_are_kept_whole),
 		cmocka_unit_test(test_what_is_wrong_is_told_with_its_place),
