@@ -21,9 +21,12 @@ static void conn_fail(struct conn *c, int err, const char *why)
 		c->ops->on_error(c->arg, err, why);
 }
 
-/* -- life --------------------------------------------------------------------------------------------------------- */
+/* -- life
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-int conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops, void *arg, size_t queue_max)
+int conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops, void *arg,
+	      size_t queue_max)
 {
 	memset(c, 0, sizeof(*c));
 	c->loop = l;
@@ -60,7 +63,9 @@ void conn_reset(struct conn *c)
 		uv_close((uv_handle_t *) &c->tcp, conn_on_closed);
 }
 
-/* -- reading ------------------------------------------------------------------------------------------------------ */
+/* -- reading
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void conn_apply_read(struct conn *c);
 
@@ -91,7 +96,8 @@ static void conn_on_plain(struct conn *c)
 			c->ops->on_eof(c->arg);
 			return;
 		} else {
-			conn_fail(c, err < 0 ? err : -EPROTO, err < 0 ? "out of memory" : tls_why(c->tls));
+			conn_fail(c, err < 0 ? err : -EPROTO,
+				  err < 0 ? "out of memory" : tls_why(c->tls));
 			return;
 		}
 	}
@@ -108,7 +114,8 @@ static void conn_on_cipher(struct conn *c, struct span in)
 		if (err == TLS_E_MORE)
 			return;
 		if (err != 0) {
-			conn_fail(c, err < 0 ? err : -EPROTO, err < 0 ? "out of memory" : tls_why(c->tls));
+			conn_fail(c, err < 0 ? err : -EPROTO,
+				  err < 0 ? "out of memory" : tls_why(c->tls));
 			return;
 		}
 		c->is_tls_ready = true;
@@ -135,7 +142,8 @@ static void conn_on_eof(struct conn *c)
 	c->is_eof = true;
 	conn_apply_read(c);
 	if (c->tls != NULL && !c->is_tls_ready)
-		conn_fail(c, -ECONNRESET, "the server closed the connection during the TLS handshake");
+		conn_fail(c, -ECONNRESET,
+			  "the server closed the connection during the TLS handshake");
 	else
 		c->ops->on_eof(c->arg);
 }
@@ -213,7 +221,9 @@ int conn_pull(struct conn *c, size_t max)
 	return 0;
 }
 
-/* -- writing ------------------------------------------------------------------------------------------------------ */
+/* -- writing
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void conn_pump(struct conn *c);
 
@@ -225,10 +235,12 @@ static void conn_on_shutdown(uv_shutdown_t *req, int status)
 
 static void conn_try_finish(struct conn *c)
 {
-	if (!c->want_finish || c->is_finished || c->is_writing || c->out.n_bytes > 0 || !c->is_connected)
+	if (!c->want_finish || c->is_finished || c->is_writing || c->out.n_bytes > 0 ||
+	    !c->is_connected)
 		return;
 	c->is_finished = true;
-	(void) uv_shutdown(&c->shutdown, (uv_stream_t *) &c->tcp, conn_on_shutdown); /* not connected any more: reader */
+	(void) uv_shutdown(&c->shutdown, (uv_stream_t *) &c->tcp,
+			   conn_on_shutdown); /* not connected any more: reader */
 }
 
 static void conn_on_write(uv_write_t *req, int status)
@@ -262,7 +274,8 @@ static void conn_pump(struct conn *c)
 	for (i = 0; i < n; i++)
 		c->n_writing += bufs[i].len;
 	c->is_writing = true;
-	/* fails only for a stream that is not connected; libuv tells errors of the socket by the callback */
+	/* fails only for a stream that is not connected; libuv tells errors of the socket by the
+	 * callback */
 	MUST(uv_write(&c->write, (uv_stream_t *) &c->tcp, bufs, (unsigned) n, conn_on_write) == 0);
 }
 
@@ -336,7 +349,9 @@ void conn_finish(struct conn *c)
 	conn_try_finish(c);
 }
 
-/* -- opening ------------------------------------------------------------------------------------------------------ */
+/* -- opening
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void conn_opened(struct conn *c)
 {

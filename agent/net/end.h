@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* end.h - the server's side of a user connection, whatever carries it: a stream of the mux, a connection of its own, or layers over
- * one of these. Floor 4.
+/* end.h - the server's side of a user connection, whatever carries it: a stream of the mux, a
+ * connection of its own, or layers over one of these. Floor 4.
  *
- * A struct end is a small value, copied freely; what it points to is owned by its carrier until end_forget(). Its user hears of
- * it through struct end_user, embedded in the user's object. */
+ * A struct end is a small value, copied freely; what it points to is owned by its carrier until
+ * end_forget(). Its user hears of it through struct end_user, embedded in the user's object. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -46,8 +46,8 @@ static inline void end_set_user(struct end e, struct end_user *u)
 	e.ops->set_user(e, u);
 }
 
-/* Memory for the next bytes to the server, *ret_cap > 0 of them; then end_commit() before anything else. 0, or END_E_WAIT: not
- * now; on_turn() follows when there is room. */
+/* Memory for the next bytes to the server, *ret_cap > 0 of them; then end_commit() before anything
+ * else. 0, or END_E_WAIT: not now; on_turn() follows when there is room. */
 enum { END_E_WAIT = 1 };
 static inline int end_reserve(struct end e, uint8_t **ret_dst, size_t *ret_cap)
 {

@@ -13,28 +13,37 @@ struct advice {
 
 /* frp server/service.go, server/control.go, server/proxy, server/ports: texts since 0.52. */
 static const struct advice login_advice[] = {
-	{ "token in login doesn't match", "give the agent the token that frps has (auth.token, SECRET_FRP_TOKEN)" },
-	{ "is already online", "another client uses this client id: stop it, or choose another id" },
+	{ "token in login doesn't match",
+	  "give the agent the token that frps has (auth.token, SECRET_FRP_TOKEN)" },
+	{ "is already online",
+	  "another client uses this client id: stop it, or choose another id" },
 	{ "control was replaced", "another login took this run id: is the agent started twice?" },
-	{ "OIDC", "this server wants OIDC, which this agent does not speak: use token authentication" },
+	{ "OIDC",
+	  "this server wants OIDC, which this agent does not speak: use token authentication" },
 };
 
 static const struct advice proxy_advice[] = {
-	{ "already exists", "another client holds this proxy name: is the CLIENT_ID used twice, or has the server not yet "
-			    "noticed the end of an earlier agent? (it takes up to 40 s)" },
-	{ "already in use", "another client holds this proxy name: is the CLIENT_ID used twice, or has the server not yet "
-			    "noticed the end of an earlier agent? (it takes up to 40 s)" },
-	{ "port already used", "another client holds this port at the server: is the CLIENT_ID used twice?" },
+	{ "already exists",
+	  "another client holds this proxy name: is the CLIENT_ID used twice, or has the server not yet "
+	  "noticed the end of an earlier agent? (it takes up to 40 s)" },
+	{ "already in use",
+	  "another client holds this proxy name: is the CLIENT_ID used twice, or has the server not yet "
+	  "noticed the end of an earlier agent? (it takes up to 40 s)" },
+	{ "port already used",
+	  "another client holds this port at the server: is the CLIENT_ID used twice?" },
 	{ "port unavailable", "another program on the server's machine listens on this port" },
-	{ "port not allowed", "the server's allowPorts does not contain this port: ask its operator" },
+	{ "port not allowed",
+	  "the server's allowPorts does not contain this port: ask its operator" },
 	{ "no available port", "the server has no free port left: ask its operator" },
-	{ "exceed the max_ports_per_client", "the server limits ports per client (maxPortsPerClient): ask its operator" },
+	{ "exceed the max_ports_per_client",
+	  "the server limits ports per client (maxPortsPerClient): ask its operator" },
 	{ "vhost", "the server has no virtual host port configured: ask its operator" },
 	{ "router config conflict", "another proxy has this domain and location already" },
 	{ "group", "all members of a group need the same key and port" },
 };
 
-static const char *find(const struct advice *table, size_t n, const char *text, const char *otherwise)
+static const char *find(const struct advice *table, size_t n, const char *text,
+			const char *otherwise)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (strstr(text, table[i].part) != NULL)
@@ -60,21 +69,16 @@ const char *advice_for_dial(enum dial_stage stage, int err)
 	if (stage == DIAL_STAGE_NAME)
 		return "check the server's name (FRP_SERVER, serverAddr) and this machine's DNS";
 	switch (err) {
-	case -ECONNREFUSED:
-		return "nothing listens there: is frps running, and is the port right?";
+	case -ECONNREFUSED: return "nothing listens there: is frps running, and is the port right?";
 	case -ETIMEDOUT:
 		return "no answer: is the address right, and does a firewall drop the port?";
 	case -ENETUNREACH:
 	case -EHOSTUNREACH:
-	case -EADDRNOTAVAIL:
-		return "there is no route: check this machine's network";
+	case -EADDRNOTAVAIL: return "there is no route: check this machine's network";
 	case -EMFILE:
-	case -ENFILE:
-		return "no file descriptors are left: raise the limit (ulimit -n)";
-	case -ECONNRESET:
-		return "the connection was cut: does a firewall or proxy stand between?";
-	default:
-		return "check the network between this machine and the server";
+	case -ENFILE: return "no file descriptors are left: raise the limit (ulimit -n)";
+	case -ECONNRESET: return "the connection was cut: does a firewall or proxy stand between?";
+	default: return "check the network between this machine and the server";
 	}
 }
 
@@ -85,21 +89,17 @@ const char *advice_for_cause(enum client_cause cause)
 		return "is frps restarting? If it never answers a login: do tls and tcpMux agree with the server's settings?";
 	case CLIENT_CAUSE_REPLACED:
 		return "if it comes again: another agent uses this run id, or the server's heartbeatTimeout is below 30 s";
-	case CLIENT_CAUSE_REFUSED:
-		return "see the server's text";
+	case CLIENT_CAUSE_REFUSED: return "see the server's text";
 	case CLIENT_CAUSE_LATE:
 		return "is it frps that listens on this port, and does tcpMux agree with the server's setting?";
 	case CLIENT_CAUSE_SILENT:
 		return "the path is dead: a NAT, firewall or the server's machine lost the connection";
 	case CLIENT_CAUSE_PROTOCOL:
 		return "is it frps that listens on this port? A wrong token garbles the session as well";
-	case CLIENT_CAUSE_GOAWAY:
-		return "the server shuts this session down";
-	case CLIENT_CAUSE_MEMORY:
-		return "give the agent more memory";
+	case CLIENT_CAUSE_GOAWAY: return "the server shuts this session down";
+	case CLIENT_CAUSE_MEMORY: return "give the agent more memory";
 	case CLIENT_CAUSE_NONE:
-	case CLIENT_CAUSE_LEFT:
-		return "nothing to do";
+	case CLIENT_CAUSE_LEFT: return "nothing to do";
 	}
 	return "nothing to do";
 }
@@ -111,6 +111,7 @@ const char *advice_for_tls(void)
 
 const char *advice_for_local(int err)
 {
-	return err == -ECONNREFUSED ? "nothing listens there: is the service still starting (a model that loads)?"
-				    : "is the local service alive?";
+	return err == -ECONNREFUSED
+		       ? "nothing listens there: is the service still starting (a model that loads)?"
+		       : "is the local service alive?";
 }

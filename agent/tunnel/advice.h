@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* advice.h - what a person can do about each failure: the remedies of the log, in one place. Floor 5. */
+/* advice.h - what a person can do about each failure: the remedies of the log, in one place.
+ * Floor 5. */
 #pragma once
 #include "agent/net/dial.h"
 #include "proto/session/client.h"

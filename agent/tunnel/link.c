@@ -32,7 +32,9 @@ static void link_ready(struct link *l)
 	l->ops->on_ready(l->arg);
 }
 
-/* -- the server --------------------------------------------------------------------------------------------------- */
+/* -- the server
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static int link_server_secure(struct link_server *s, const char *addr)
 {
@@ -52,12 +54,14 @@ static int link_server_secure(struct link_server *s, const char *addr)
 	if (err == TLS_E_BAD)
 		log_error(s->loop->log, "TLS settings", "error", why);
 	else if (err == 0 && !tls_config_verifies(s->tls))
-		log_warn(s->loop->log, "the server's certificate is not verified, as with frpc", "server", addr, "remedy",
+		log_warn(s->loop->log, "the server's certificate is not verified, as with frpc",
+			 "server", addr, "remedy",
 			 "give a CA, a pin or the system's roots to verify it");
 	return err > 0 ? -EINVAL : err;
 }
 
-int link_server_init(struct link_server *s, struct loop *l, const struct conf *conf, const char *addr)
+int link_server_init(struct link_server *s, struct loop *l, const struct conf *conf,
+		     const char *addr)
 {
 	int err;
 
@@ -74,7 +78,9 @@ void link_server_deinit(struct link_server *s)
 	s->resolver = resolver_free(s->resolver);
 }
 
-/* -- the connection ----------------------------------------------------------------------------------------------- */
+/* -- the connection
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void link_on_ready(void *arg)
 {
@@ -133,7 +139,9 @@ static const struct conn_ops conn_ops = {
 	.on_gone = link_on_gone,
 };
 
-/* -- opening ------------------------------------------------------------------------------------------------------ */
+/* -- opening
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void link_secure(struct link *l)
 {
@@ -148,7 +156,8 @@ static void link_secure(struct link *l)
 	if (err == 0)
 		err = conn_start_tls(&l->conn, l->server->tls);
 	if (err != 0)
-		link_fail(l, "TLS handshake failed", "out of memory", advice_for_cause(CLIENT_CAUSE_MEMORY));
+		link_fail(l, "TLS handshake failed", "out of memory",
+			  advice_for_cause(CLIENT_CAUSE_MEMORY));
 }
 
 static void link_on_dialed(void *arg, const struct dial_result *r, int fd)
@@ -163,7 +172,8 @@ static void link_on_dialed(void *arg, const struct dial_result *r, int fd)
 	}
 	err = conn_adopt(&l->conn, fd);
 	if (err != 0)
-		link_fail(l, dial_words[r->stage], uv_strerror(err), advice_for_dial(r->stage, err));
+		link_fail(l, dial_words[r->stage], uv_strerror(err),
+			  advice_for_dial(r->stage, err));
 	else if (l->server->tls != NULL)
 		link_secure(l);
 	else
@@ -177,7 +187,8 @@ static void link_on_timer(struct timer *t)
 	link_fail(l, "TLS handshake failed", "timed out", advice_for_tls());
 }
 
-int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops, void *arg)
+int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops,
+	      void *arg)
 {
 	const struct conf *conf = server->conf;
 	int err;

@@ -24,20 +24,22 @@ struct link_server {
 	struct tls_config *tls; /* NULL: plain */
 };
 
-/* Read what TLS needs; a file or value that is wrong is logged (@addr names the server there). 0 or negated errno; deinit in
- * either case. */
-int link_server_init(struct link_server *s, struct loop *l, const struct conf *conf, const char *addr);
+/* Read what TLS needs; a file or value that is wrong is logged (@addr names the server there). 0 or
+ * negated errno; deinit in either case. */
+int link_server_init(struct link_server *s, struct loop *l, const struct conf *conf,
+		     const char *addr);
 void link_server_deinit(struct link_server *s);
 
 struct link_ops {
 	void (*on_ready)(void *arg);
-	/* It did not become ready: close it. Fixed @words, the @error and the @remedy, for the log. */
+	/* It did not become ready: close it. Fixed @words, the @error and the @remedy, for the log.
+	 */
 	void (*on_failed)(void *arg, const char *words, const char *error, const char *remedy);
 	void (*on_data)(void *arg, struct span data); /* plain bytes, valid inside the call */
 	void (*on_written)(void *arg);		      /* there is room again */
 	/* It was ready and has ended: close it. @is_clean: by a FIN. */
 	void (*on_lost)(void *arg, const char *error, bool is_clean);
-	void (*on_gone)(void *arg);		      /* after link_close(): the memory is the owner's again */
+	void (*on_gone)(void *arg); /* after link_close(): the memory is the owner's again */
 };
 
 enum link_state { LINK_STATE_OPENING, LINK_STATE_SECURING, LINK_STATE_READY, LINK_STATE_CLOSED };
@@ -57,6 +59,7 @@ struct link {
 };
 
 /* Start. Every result comes from the loop, later. 0 or -ENOMEM (then on_gone() does not come). */
-int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops, void *arg);
+int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops,
+	      void *arg);
 /* Idempotent; on_gone() follows from the loop, once. */
 void link_close(struct link *l);

@@ -14,9 +14,10 @@ void proxy_init(struct proxy *p, const struct conf_proxy *conf, struct log *log)
 	memset(p, 0, sizeof(*p));
 	p->conf = conf;
 	p->log = log;
-	p->has_local_addr =
-		uv_ip4_addr(conf->local_host, conf->local_port, (struct sockaddr_in *) &p->local_addr) == 0 ||
-		uv_ip6_addr(conf->local_host, conf->local_port, (struct sockaddr_in6 *) &p->local_addr) == 0;
+	p->has_local_addr = uv_ip4_addr(conf->local_host, conf->local_port,
+					(struct sockaddr_in *) &p->local_addr) == 0 ||
+			    uv_ip6_addr(conf->local_host, conf->local_port,
+					(struct sockaddr_in6 *) &p->local_addr) == 0;
 }
 
 void proxy_on_up(struct proxy *p, const char *remote_addr)
@@ -34,8 +35,8 @@ void proxy_on_refused(struct proxy *p, const char *error)
 		return;
 	}
 	(void) snprintf(p->said, sizeof(p->said), "%s", error); /* compared to this length only */
-	log_warn(p->log, "start error, asking again", "proxy", p->conf->name, "error", error, "remedy",
-		 advice_for_proxy(error));
+	log_warn(p->log, "start error, asking again", "proxy", p->conf->name, "error", error,
+		 "remedy", advice_for_proxy(error));
 }
 
 void proxy_on_closed(struct proxy *p)
@@ -53,14 +54,17 @@ void proxy_on_local_error(struct proxy *p, int err, const char *why)
 {
 	char addr[300];
 
-	(void) snprintf(addr, sizeof(addr), "%s:%u", p->conf->local_host, (unsigned) p->conf->local_port);
+	(void) snprintf(addr, sizeof(addr), "%s:%u", p->conf->local_host,
+			(unsigned) p->conf->local_port);
 	if (p->is_local_down) {
-		log_debug(p->log, "connect to local service error", "proxy", p->conf->name, "local", addr, "error", why);
+		log_debug(p->log, "connect to local service error", "proxy", p->conf->name, "local",
+			  addr, "error", why);
 		return;
 	}
 	p->is_local_down = true;
-	log_warn(p->log, "connect to local service error, users are refused until it answers", "proxy", p->conf->name,
-		 "local", addr, "error", why, "remedy", advice_for_local(err));
+	log_warn(p->log, "connect to local service error, users are refused until it answers",
+		 "proxy", p->conf->name, "local", addr, "error", why, "remedy",
+		 advice_for_local(err));
 }
 
 void proxy_on_local_ok(struct proxy *p)

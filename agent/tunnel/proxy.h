@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proxy.h - one published local service: where it is, how its registration stands, and what the log says of it. Floor 5. */
+/* proxy.h - one published local service: where it is, how its registration stands, and what the log
+ * says of it. Floor 5. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -30,7 +30,9 @@ struct relay {
 	struct conn local;
 };
 
-/* -- ending ------------------------------------------------------------------------------------------------------- */
+/* -- ending
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void relay_forget(struct relay *r)
 {
@@ -40,7 +42,8 @@ static void relay_forget(struct relay *r)
 	end_forget(r->up);
 }
 
-/* Nothing more either way: the user is told by FIN (or RST), the local side is closed (or reset). */
+/* Nothing more either way: the user is told by FIN (or RST), the local side is closed (or reset).
+ */
 static void relay_end(struct relay *r, bool want_reset)
 {
 	timer_stop(&r->timer);
@@ -75,7 +78,8 @@ void relay_reset_carried(struct relay_host *host, const void *carrier)
 		next = l->next;
 		r = container_of(l, struct relay, link);
 		if (!r->has_up || r->up.carrier != carrier)
-			continue; /* carried by others, or it only delivers what was received before a FIN */
+			continue; /* carried by others, or it only delivers what was received before
+				     a FIN */
 		r->has_up = false;
 		relay_end(r, true);
 	}
@@ -91,8 +95,9 @@ void relay_end_all(struct relay_host *host)
 	}
 }
 
-/* After the server's FIN: all that was received has left. The service learns of the end; what it still says has no reader, but is
- * read for a moment, since closing over unread bytes would reset what it has not read yet. */
+/* After the server's FIN: all that was received has left. The service learns of the end; what it
+ * still says has no reader, but is read for a moment, since closing over unread bytes would reset
+ * what it has not read yet. */
 static void relay_half_close(struct relay *r)
 {
 	if (r->is_local_eof) {
@@ -122,7 +127,7 @@ static void relay_on_timer(struct timer *t)
 	}
 }
 
-/* -- down: server to local service -------------------------------------------------------------------------------- */
+/* -- down: server to local service -- */
 
 static void relay_on_data(struct end_user *u, struct span data)
 {
@@ -166,7 +171,7 @@ static void relay_on_rst(struct end_user *u)
 	relay_end(container_of(u, struct relay, user), true);
 }
 
-/* -- up: local service to server ---------------------------------------------------------------------------------- */
+/* -- up: local service to server -- */
 
 static size_t relay_alloc(void *arg, uint8_t **ret_dst)
 {
@@ -230,7 +235,9 @@ static void relay_on_error(void *arg, int err, const char *why)
 	}
 }
 
-/* -- starting ----------------------------------------------------------------------------------------------------- */
+/* -- starting
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static void relay_on_ready(void *arg)
 {
@@ -279,8 +286,8 @@ static int relay_connect(struct relay *r)
 	struct proxy *p = r->proxy;
 
 	if (!p->has_local_addr)
-		return dial_start(r->host->loop, r->host->resolver, p->conf->local_host, p->conf->local_port, due_ms,
-				  relay_on_dialed, r, &r->dial);
+		return dial_start(r->host->loop, r->host->resolver, p->conf->local_host,
+				  p->conf->local_port, due_ms, relay_on_dialed, r, &r->dial);
 	timer_set(&r->timer, due_ms);
 	return conn_connect(&r->local, (const struct sockaddr *) &p->local_addr);
 }

@@ -20,10 +20,12 @@ static void service_on_uplink_ended(void *arg, enum uplink_end end)
 {
 	struct service *s = arg;
 
-	s->on_ended(s->arg, end == UPLINK_END_LOGIN_FAILED ? SERVICE_END_LOGIN_FAILED : SERVICE_END_STOPPED);
+	s->on_ended(s->arg, end == UPLINK_END_LOGIN_FAILED ? SERVICE_END_LOGIN_FAILED
+							   : SERVICE_END_STOPPED);
 }
 
-int service_new(struct service **ret_s, struct loop *l, const struct conf *conf, service_ended_fn *on_ended, void *arg)
+int service_new(struct service **ret_s, struct loop *l, const struct conf *conf,
+		service_ended_fn *on_ended, void *arg)
 {
 	struct service *s = calloc(1, sizeof(*s));
 	int err;

@@ -24,7 +24,9 @@ struct solo {
 	size_t n_unconsumed; /* given to the user and still in our memory */
 };
 
-/* -- ending ------------------------------------------------------------------------------------------------------- */
+/* -- ending
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void solo_close(struct solo *s)
 {
@@ -71,7 +73,9 @@ void solo_close_all(struct solo_host *h)
 	solo_close_some(h, /* want_joined= */ true);
 }
 
-/* -- the end ------------------------------------------------------------------------------------------------------ */
+/* -- the end
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void solo_set_user(struct end e, struct end_user *u)
 {
@@ -103,7 +107,8 @@ static void solo_commit(struct end e, size_t n)
 		conn_flush(&s->link.conn);
 		return;
 	}
-	s->is_over = true; /* room was there, so memory or TLS failed: the connection is worth nothing now */
+	s->is_over = true; /* room was there, so memory or TLS failed: the connection is worth
+			      nothing now */
 	conn_reset(&s->link.conn);
 }
 
@@ -174,18 +179,22 @@ static void solo_on_turn(struct loop_task *t)
 	s->user->ops->on_turn(s->user, LIMIT_TURN);
 }
 
-/* -- the link ----------------------------------------------------------------------------------------------------- */
+/* -- the link
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static void solo_on_ready(void *arg)
 {
 	struct solo *s = arg;
 	int err;
 
-	err = work_start(&s->work, s->host->run_id, span_str(*s->host->token), (int64_t) time(NULL));
+	err = work_start(&s->work, s->host->run_id, span_str(*s->host->token),
+			 (int64_t) time(NULL));
 	if (err == 0)
 		err = conn_send(&s->link.conn, work_out(&s->work));
 	if (err != 0) {
-		log_warn(s->host->log, "work connection cannot be opened", "error", "out of memory");
+		log_warn(s->host->log, "work connection cannot be opened", "error",
+			 "out of memory");
 		solo_close(s);
 		return;
 	}
@@ -211,7 +220,8 @@ static void solo_started(struct solo *s)
 
 	if (s->work.state != WORK_STATE_STARTED || !work_has_numeric_addrs(start)) {
 		log_debug(s->host->log, "work connection closed", "text",
-			  s->work.state == WORK_STATE_REFUSED ? start->error : "not a usable StartWorkConn");
+			  s->work.state == WORK_STATE_REFUSED ? start->error
+							      : "not a usable StartWorkConn");
 		solo_close(s);
 		return;
 	}
@@ -260,7 +270,8 @@ static void solo_on_lost(void *arg, const char *error, bool is_clean)
 
 	if (s->state != SOLO_STATE_JOINED || s->user == NULL) {
 		if (s->state == SOLO_STATE_PARKED)
-			log_debug(s->host->log, "work connection closed by the server", "text", error);
+			log_debug(s->host->log, "work connection closed by the server", "text",
+				  error);
 		solo_close(s);
 	} else if (is_clean) {
 		s->user->ops->on_fin(s->user);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* solo.h - a work connection of its own, for tcpMux = false: dialed, announced, parked, then joined as a struct end. Floor 5.
+/* solo.h - a work connection of its own, for tcpMux = false: dialed, announced, parked, then joined
+ * as a struct end. Floor 5.
  *
  *   OPENING --link ready, NewWorkConn--> PARKED --StartWorkConn--> JOINED
  *      |                                   |                         | forgotten
@@ -21,7 +22,8 @@ struct solo_host {
 	const char *const *token;
 	struct list solos; /* each stands in it until its memory is free */
 	size_t n_unjoined;
-	/* StartWorkConn came: give the end a user (end_set_user), or end_forget() it. Bytes that follow come right after. */
+	/* StartWorkConn came: give the end a user (end_set_user), or end_forget() it. Bytes that
+	 * follow come right after. */
 	void (*on_start)(void *arg, struct end e, const struct msg_start_work_conn *start);
 	/* One is gone. */
 	void (*on_gone)(void *arg);
@@ -31,7 +33,8 @@ struct solo_host {
 /* Open one more. 0, -ENOMEM, or SOLO_E_FULL: LIMIT_DIALS of them are not joined yet. */
 enum { SOLO_E_FULL = 1 };
 int solo_open(struct solo_host *h);
-/* The session is gone: those that are not joined are closed (their run id is worth nothing), joined ones live on. */
+/* The session is gone: those that are not joined are closed (their run id is worth nothing), joined
+ * ones live on. */
 void solo_close_unjoined(struct solo_host *h);
 /* The agent ends: all of them. Their users must have forgotten them. */
 void solo_close_all(struct solo_host *h);

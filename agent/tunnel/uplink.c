@@ -20,8 +20,10 @@
 #include "proto/base/text.h"
 #include "proto/session/retry.h"
 
-#define MLTUNNEL_FRP_VERSION "0.65.0" /* what Login.version says: frps shows it, nothing depends on it */
-#define FLUSH_ROUNDS 8 /* of two records each per turn of the loop: then the other sockets are looked at */
+#define MLTUNNEL_FRP_VERSION \
+	"0.65.0" /* what Login.version says: frps shows it, nothing depends on it */
+#define FLUSH_ROUNDS \
+	8 /* of two records each per turn of the loop: then the other sockets are looked at */
 
 enum uplink_state {
 	UPLINK_STATE_IDLE,
@@ -40,9 +42,9 @@ struct uplink {
 	uplink_ended_fn *on_ended;
 	void *arg;
 	enum uplink_state state;
-	bool is_ending;		    /* after CLOSING comes ENDED */
+	bool is_ending; /* after CLOSING comes ENDED */
 	enum uplink_end end;
-	bool has_logged_in;	    /* once, ever */
+	bool has_logged_in; /* once, ever */
 	char run_id[LIMIT_RUN_ID + 1];
 	char *token; /* a secret; as of the last dial */
 	char addr[300];
@@ -66,7 +68,9 @@ static void uplink_flush(struct uplink *u);
 static void uplink_arm(struct uplink *u);
 static void uplink_close(struct uplink *u);
 
-/* -- words -------------------------------------------------------------------------------------------------------- */
+/* -- words
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 /* One line per change of cause; repeats are debug. */
 static void uplink_say(struct uplink *u, const char *words, const char *error, const char *remedy)
@@ -75,34 +79,38 @@ static void uplink_say(struct uplink *u, const char *words, const char *error, c
 	char said[sizeof(u->said)], when[40];
 	bool is_news;
 
-	(void) snprintf(said, sizeof(said), "%s|%s", words, error); /* compared to this length only */
+	(void) snprintf(said, sizeof(said), "%s|%s", words,
+			error); /* compared to this length only */
 	is_news = strcmp(said, u->said) != 0;
 	memcpy(u->said, said, sizeof(said));
 	if (u->is_ending)
 		return;
 	(void) snprintf(when, sizeof(when), "%.1f s",
-			u->retry.due_ms > now_ms ? (double) (u->retry.due_ms - now_ms) / 1000.0 : 0.0);
+			u->retry.due_ms > now_ms ? (double) (u->retry.due_ms - now_ms) / 1000.0
+						 : 0.0);
 	if (is_news)
-		log_warn(u->log, words, "server", u->addr, "error", error, "remedy", remedy, "retry_in", when);
+		log_warn(u->log, words, "server", u->addr, "error", error, "remedy", remedy,
+			 "retry_in", when);
 	else
 		log_debug(u->log, words, "server", u->addr, "error", error, "retry_in", when);
 }
 
 /* A try or a session has failed: say it, and when it is tried again. */
-static void uplink_failed(struct uplink *u, enum retry_class class, const char *words, const char *error,
-			  const char *remedy)
+static void uplink_failed(struct uplink *u, enum retry_class class, const char *words,
+			  const char *error, const char *remedy)
 {
 	retry_lost(&u->retry, class, loop_now_ms(u->loop));
 	uplink_say(u, words, error, remedy);
 	if (u->conf->login_fail_exit && !u->has_logged_in && !u->is_ending) {
-		log_error(u->log, "the first login failed and login_fail_exit is set: leaving", "server", u->addr);
+		log_error(u->log, "the first login failed and login_fail_exit is set: leaving",
+			  "server", u->addr);
 		u->is_ending = true;
 		u->end = UPLINK_END_LOGIN_FAILED;
 	}
 	uplink_close(u);
 }
 
-/* -- the end of a connection -------------------------------------------------------------------------------------- */
+/* -- the end of a connection -- */
 
 /* Everything of the connection is gone: wait for the next try, or end. */
 static void uplink_closed(struct uplink *u)
@@ -146,7 +154,9 @@ static void uplink_close(struct uplink *u)
 	loop_task_queue(u->loop, &u->flush); /* uplink_closed() comes from there, too */
 }
 
-/* -- session ------------------------------------------------------------------------------------------------------ */
+/* -- session
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void uplink_on_login(struct uplink *u, const char *version)
 {
@@ -169,12 +179,15 @@ static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char
 		return;
 	}
 	if (!is_up && cause != CLIENT_CAUSE_REFUSED)
-		u->run_id[0] = '\0'; /* it may be parked behind an old session of that run id: not again */
+		u->run_id[0] =
+			'\0'; /* it may be parked behind an old session of that run id: not again */
 	if (cause == CLIENT_CAUSE_REFUSED) {
-		uplink_failed(u, RETRY_REFUSED, "the server refused the login", text, advice_for_login(text));
+		uplink_failed(u, RETRY_REFUSED, "the server refused the login", text,
+			      advice_for_login(text));
 		return;
 	}
-	uplink_failed(u, RETRY_NETWORK, is_up ? "session lost" : "login failed", text, advice_for_cause(cause));
+	uplink_failed(u, RETRY_NETWORK, is_up ? "session lost" : "login failed", text,
+		      advice_for_cause(cause));
 }
 
 /* A user of the proxy with roster index @i is at @e. */
@@ -186,7 +199,8 @@ static void uplink_join(struct uplink *u, struct end e, size_t i, const char *fr
 	log_debug(u->log, "user connection", "proxy", p->conf->name, "from", from);
 	err = relay_start(&u->relays, e, p);
 	if (err != 0) {
-		log_warn(u->log, "user connection refused", "proxy", p->conf->name, "error", uv_strerror(err));
+		log_warn(u->log, "user connection refused", "proxy", p->conf->name, "error",
+			 uv_strerror(err));
 		end_rst(e);
 		end_forget(e);
 	}
@@ -208,7 +222,8 @@ static void uplink_want_solo(struct uplink *u)
 	int err = solo_open(&u->solos);
 
 	if (err != 0)
-		log_debug(u->log, "work connection not opened", "error", err > 0 ? "too many wait" : uv_strerror(err));
+		log_debug(u->log, "work connection not opened", "error",
+			  err > 0 ? "too many wait" : uv_strerror(err));
 }
 
 static void uplink_on_event(struct uplink *u, const struct client_event *ev)
@@ -216,42 +231,26 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 	struct end_user *user = ev->user;
 
 	switch (ev->kind) {
-	case CLIENT_EV_LOGIN:
-		uplink_on_login(u, ev->text);
-		break;
-	case CLIENT_EV_PROXY_UP:
-		proxy_on_up(u->roster.entries[ev->proxy].user, ev->text);
-		break;
-	case CLIENT_EV_PROXY_DOWN:
-		proxy_on_closed(u->roster.entries[ev->proxy].user);
-		break;
+	case CLIENT_EV_LOGIN: uplink_on_login(u, ev->text); break;
+	case CLIENT_EV_PROXY_UP: proxy_on_up(u->roster.entries[ev->proxy].user, ev->text); break;
+	case CLIENT_EV_PROXY_DOWN: proxy_on_closed(u->roster.entries[ev->proxy].user); break;
 	case CLIENT_EV_PROXY_REFUSED:
 		proxy_on_refused(u->roster.entries[ev->proxy].user, ev->text);
 		break;
 	case CLIENT_EV_START:
 		uplink_join(u, workconn_end(&u->works, ev->work), ev->proxy, ev->start->src_addr);
 		break;
-	case CLIENT_EV_DATA:
-		user->ops->on_data(user, ev->data);
-		break;
-	case CLIENT_EV_FIN:
-		user->ops->on_fin(user);
-		break;
-	case CLIENT_EV_RST:
-		user->ops->on_rst(user);
-		break;
+	case CLIENT_EV_DATA: user->ops->on_data(user, ev->data); break;
+	case CLIENT_EV_FIN: user->ops->on_fin(user); break;
+	case CLIENT_EV_RST: user->ops->on_rst(user); break;
 	case CLIENT_EV_WORK_ERROR:
 		log_debug(u->log, "work connection closed by the server", "text", ev->text);
 		break;
 	case CLIENT_EV_PONG_ERROR:
 		log_debug(u->log, "the server refused a ping", "error", ev->text);
 		break;
-	case CLIENT_EV_WANT_WORK:
-		uplink_want_solo(u);
-		break;
-	case CLIENT_EV_DEAD:
-		uplink_on_dead(u, ev->cause, ev->text);
-		break;
+	case CLIENT_EV_WANT_WORK: uplink_want_solo(u); break;
+	case CLIENT_EV_DEAD: uplink_on_dead(u, ev->cause, ev->text); break;
 	}
 }
 
@@ -307,8 +306,8 @@ static bool uplink_give_turns(struct uplink *u)
 	return had_turn;
 }
 
-/* Send what this turn of the loop has produced, control first; then as many turns of bulk as the socket takes, a bounded number
- * of records. */
+/* Send what this turn of the loop has produced, control first; then as many turns of bulk as the
+ * socket takes, a bounded number of records. */
 static void uplink_flush(struct uplink *u)
 {
 	unsigned round = 0;
@@ -326,7 +325,8 @@ static void uplink_flush(struct uplink *u)
 		is_more = conn_n_queued(&u->link.conn) == 0 && client_drain(u->client).len > 0;
 	}
 	if (is_more)
-		timer_set(&u->timer, loop_now_ms(u->loop)); /* goes on after a look at the other sockets */
+		timer_set(&u->timer,
+			  loop_now_ms(u->loop)); /* goes on after a look at the other sockets */
 }
 
 static void uplink_on_flush(struct loop_task *t)
@@ -339,15 +339,16 @@ static void uplink_on_flush(struct loop_task *t)
 	}
 	uplink_arm(u);
 	uplink_flush(u);
-	if (u->state == UPLINK_STATE_LEAVING && client_n_joined(u->client) == 0 && list_is_empty(&u->relays.relays) &&
-	    list_is_empty(&u->solos.solos))
+	if (u->state == UPLINK_STATE_LEAVING && client_n_joined(u->client) == 0 &&
+	    list_is_empty(&u->relays.relays) && list_is_empty(&u->solos.solos))
 		client_bye(u->client);
 	uplink_hear(u);
-	if (u->client != NULL && conn_n_queued(&u->link.conn) == 0 && client_drain(u->client).len > 0)
+	if (u->client != NULL && conn_n_queued(&u->link.conn) == 0 &&
+	    client_drain(u->client).len > 0)
 		loop_task_queue(u->loop, &u->flush); /* what was heard has made more */
 }
 
-/* -- what work connections and relays ask of us ------------------------------------------------------------------- */
+/* -- what work connections and relays ask of us -- */
 
 static void host_flush_later(void *arg)
 {
@@ -365,7 +366,9 @@ static bool host_make_room(void *arg)
 	return uplink_drain(u);
 }
 
-/* -- connection --------------------------------------------------------------------------------------------------- */
+/* -- connection
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void uplink_on_data(void *arg, struct span data)
 {
@@ -438,8 +441,8 @@ static void uplink_on_ready(void *arg)
 	if (err == 0)
 		err = client_new(&u->client, &p, &u->roster, loop_now_ms(u->loop));
 	if (err != 0) {
-		uplink_failed(u, RETRY_NETWORK, "login cannot be made", err < 0 ? uv_strerror(err) : "too long",
-			      "check user and metadata");
+		uplink_failed(u, RETRY_NETWORK, "login cannot be made",
+			      err < 0 ? uv_strerror(err) : "too long", "check user and metadata");
 		return;
 	}
 	u->works.client = u->client;
@@ -456,7 +459,8 @@ static bool uplink_read_token(struct uplink *u)
 	if (u->conf->token_file == NULL)
 		return true;
 	if (file_read_token(u->conf->token_file, &token, why) != 0) {
-		uplink_failed(u, RETRY_REFUSED, "the token file cannot be read", why, u->conf->token_file);
+		uplink_failed(u, RETRY_REFUSED, "the token file cannot be read", why,
+			      u->conf->token_file);
 		return false;
 	}
 	u->token = secret_free(u->token);
@@ -488,19 +492,17 @@ static void uplink_try(struct uplink *u)
 			      advice_for_cause(CLIENT_CAUSE_MEMORY));
 }
 
-/* -- time --------------------------------------------------------------------------------------------------------- */
+/* -- time
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void uplink_arm(struct uplink *u)
 {
 	uint64_t due_ms;
 
 	switch (u->state) {
-	case UPLINK_STATE_WAITING:
-		timer_set(&u->timer, u->retry.due_ms);
-		break;
-	case UPLINK_STATE_SESSION:
-		timer_set(&u->timer, client_deadline(u->client));
-		break;
+	case UPLINK_STATE_WAITING: timer_set(&u->timer, u->retry.due_ms); break;
+	case UPLINK_STATE_SESSION: timer_set(&u->timer, client_deadline(u->client)); break;
 	case UPLINK_STATE_LEAVING:
 		due_ms = client_deadline(u->client);
 		timer_set(&u->timer, due_ms < u->grace_due_ms ? due_ms : u->grace_due_ms);
@@ -508,8 +510,7 @@ static void uplink_arm(struct uplink *u)
 	case UPLINK_STATE_IDLE:
 	case UPLINK_STATE_OPENING: /* the link has its own deadlines */
 	case UPLINK_STATE_CLOSING:
-	case UPLINK_STATE_ENDED:
-		break;
+	case UPLINK_STATE_ENDED: break;
 	}
 }
 
@@ -519,9 +520,7 @@ static void uplink_on_timer(struct timer *t)
 	uint64_t now_ms = loop_now_ms(u->loop);
 
 	switch (u->state) {
-	case UPLINK_STATE_WAITING:
-		uplink_try(u);
-		break;
+	case UPLINK_STATE_WAITING: uplink_try(u); break;
 	case UPLINK_STATE_LEAVING:
 		if (now_ms >= u->grace_due_ms) {
 			log_warn(u->log, "grace time is over: live connections are cut");
@@ -538,12 +537,13 @@ static void uplink_on_timer(struct timer *t)
 	case UPLINK_STATE_IDLE:
 	case UPLINK_STATE_OPENING:
 	case UPLINK_STATE_CLOSING:
-	case UPLINK_STATE_ENDED:
-		break;
+	case UPLINK_STATE_ENDED: break;
 	}
 }
 
-/* -- life --------------------------------------------------------------------------------------------------------- */
+/* -- life
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static int uplink_add_proxies(struct uplink *u)
 {
@@ -579,13 +579,15 @@ static int uplink_fill(struct uplink *u)
 			    u->conf->token != NULL ? strlen(u->conf->token) : 0);
 	if (u->token == NULL)
 		return -ENOMEM;
-	(void) snprintf(u->addr, sizeof(u->addr), strchr(u->conf->server_host, ':') != NULL ? "[%s]:%u" : "%s:%u",
+	(void) snprintf(u->addr, sizeof(u->addr),
+			strchr(u->conf->server_host, ':') != NULL ? "[%s]:%u" : "%s:%u",
 			u->conf->server_host, (unsigned) u->conf->server_port);
 	err = link_server_init(&u->server, u->loop, u->conf, u->addr);
 	return err == 0 ? uplink_add_proxies(u) : err;
 }
 
-int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf, uplink_ended_fn *on_ended, void *arg)
+int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
+	       uplink_ended_fn *on_ended, void *arg)
 {
 	struct uplink *u = calloc(1, sizeof(*u));
 	int err;
@@ -630,7 +632,8 @@ struct uplink *uplink_free(struct uplink *u)
 {
 	if (u == NULL)
 		return NULL;
-	MUST(!u->has_link && u->client == NULL && list_is_empty(&u->relays.relays) && list_is_empty(&u->solos.solos));
+	MUST(!u->has_link && u->client == NULL && list_is_empty(&u->relays.relays) &&
+	     list_is_empty(&u->solos.solos));
 	timer_stop(&u->timer);
 	loop_task_cancel(&u->flush);
 	roster_deinit(&u->roster);

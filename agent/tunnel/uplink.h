@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* uplink.h - everything about one server: dialing, TLS, the session, its relays, and trying again for ever. Floor 5.
+/* uplink.h - everything about one server: dialing, TLS, the session, its relays, and trying again
+ * for ever. Floor 5.
  *
  *            retry due          connected        TLS ready (or none)
  *   WAITING ----------> DIALING ---------> SECURING ----------> SESSION --uplink_leave--> LEAVING
- *      ^                   |                  |                    |                         | drained, or grace over
+ *      ^                   |                  |                    |                         |
+ * drained, or grace over
  *      +------ CLOSING <---+------------------+--------------------+                         v
  *                 +------------------------------------------- (stop) -----------------> ENDED
  */
@@ -16,11 +18,13 @@ struct loop;
 struct uplink;
 
 enum uplink_end { UPLINK_END_LEFT, UPLINK_END_LOGIN_FAILED };
-/* The last call the uplink makes: nothing of it is open any more. uplink_free() is due then, but not inside the call. */
+/* The last call the uplink makes: nothing of it is open any more. uplink_free() is due then, but
+ * not inside the call. */
 typedef void uplink_ended_fn(void *arg, enum uplink_end end);
 
 /* @conf is borrowed: outlives the uplink. 0 or negated errno (the log says why). */
-int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf, uplink_ended_fn *on_ended, void *arg);
+int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
+	       uplink_ended_fn *on_ended, void *arg);
 void uplink_start(struct uplink *u);
 /* Close the proxies, let joined connections finish until @grace_ms have passed, then end. */
 void uplink_leave(struct uplink *u, uint64_t grace_ms);

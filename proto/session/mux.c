@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mux.c - yamux session. Bytes in, events out; no I/O, no clock. Floor 2.
  *
- * Down: bytes -> 12-byte header -> (body as events) -> the header's FIN or RST as an event, so that FIN never overtakes data.
- * Up: streams put payload into the record in turns; everything else is a flag of the stream, and streams with flags stand in
- * the emit list until mux_drain() writes their frames to ctl. So a flood of events costs flags, not memory. */
+ * Down: bytes -> 12-byte header -> (body as events) -> the header's FIN or RST as an event, so that
+ * FIN never overtakes data.
+ *
+ * Up: streams put payload into the record in turns; everything else is a flag of the stream, and
+ * streams with flags stand in the emit list until mux_drain() writes their frames to ctl. So a
+ * flood of events costs flags, not memory. */
 #include "proto/session/mux.h"
 
 #include <stdlib.h>
@@ -15,7 +18,8 @@
 #include "proto/session/stream.h"
 #include "proto/session/turn.h"
 
-#define CTL_FOR_RST 8192 /* of LIMIT_CTL: refusals of foreign SYNs may not fill what streams and pings need */
+/* Of LIMIT_CTL: refusals of foreign SYNs may not fill what streams and pings need. */
+#define CTL_FOR_RST 8192
 
 struct mux {
 	bool is_server, is_peer_gone, is_dead_told;
@@ -87,7 +91,7 @@ static void mux_die(struct mux *m, const char *why)
 	(void) record_add_ctl(&m->record, &f, 0); /* a courtesy; the connection closes anyway */
 }
 
-/* -- life of a stream --------------------------------------------------------------------------------------------- */
+/* -- life of a stream -- */
 
 static void stream_queue_emit(struct mux *m, struct mux_stream *s)
 {
@@ -146,7 +150,8 @@ static int stream_add(struct mux *m, uint32_t id, void *user, struct mux_stream 
 	return 0;
 }
 
-/* Write the due frames of @s to ctl, in the only legal order. false: ctl is full, the rest stays due. */
+/* Write the due frames of @s to ctl, in the only legal order. false: ctl is full, the rest stays
+ * due. */
 static bool stream_emit(struct mux *m, struct mux_stream *s)
 {
 	struct mframe f = { .type = MFRAME_WINDOW, .stream_id = s->id };
@@ -246,7 +251,8 @@ static void stream_account(struct mux *m, struct mux_stream *s, size_t n)
 {
 	uint32_t grown, grant;
 
-	grant = stream_consume(s, (uint32_t) n, m->now_ms, m->rtt_ms, m->window_max, m->budget - m->budget_used, &grown);
+	grant = stream_consume(s, (uint32_t) n, m->now_ms, m->rtt_ms, m->window_max,
+			       m->budget - m->budget_used, &grown);
 	m->budget_used += grown;
 	if (grant == 0)
 		return;
@@ -278,7 +284,7 @@ void mux_forget(struct mux *m, struct mux_stream *s)
 	list_add_tail(&m->lingering, &s->wait_link);
 }
 
-/* -- down: from the peer ------------------------------------------------------------------------------------------ */
+/* -- down: from the peer -- */
 
 void mux_feed(struct mux *m, struct span in, uint64_t now_ms)
 {
@@ -290,7 +296,9 @@ void mux_feed(struct mux *m, struct span in, uint64_t now_ms)
 /* A SYN arrived. The stream, or NULL: refused or fatal. */
 static struct mux_stream *mux_on_syn(struct mux *m, const struct mframe *f)
 {
-	struct mframe rst = { .type = MFRAME_WINDOW, .flags = MFRAME_RST, .stream_id = f->stream_id };
+	struct mframe rst = { .type = MFRAME_WINDOW,
+			      .flags = MFRAME_RST,
+			      .stream_id = f->stream_id };
 	struct mux_stream *s;
 
 	if (f->stream_id == 0 || map_get(&m->streams, f->stream_id) != NULL) {
@@ -302,7 +310,8 @@ static struct mux_stream *mux_on_syn(struct mux *m, const struct mframe *f)
 		return NULL;
 	}
 	if (!m->is_server || m->streams.n_items >= m->n_streams_max) {
-		(void) record_add_ctl(&m->record, &rst, CTL_FOR_RST); /* in a flood they go unanswered */
+		(void) record_add_ctl(&m->record, &rst,
+				      CTL_FOR_RST); /* in a flood they go unanswered */
 		return NULL;
 	}
 	if (stream_add(m, f->stream_id, NULL, &s) != 0) {
@@ -419,7 +428,9 @@ static bool mux_on_body(struct mux *m, struct mux_event *ret_ev)
 		stream_account(m, s, data.len);
 		return false;
 	}
-	*ret_ev = (struct mux_event){ .kind = MUX_EV_DATA, .stream = s, .user = s->user, .data = data };
+	*ret_ev = (struct mux_event){
+		.kind = MUX_EV_DATA, .stream = s, .user = s->user, .data = data
+	};
 	return true;
 }
 
@@ -445,7 +456,9 @@ static bool mux_on_flags(struct mux *m, struct mux_event *ret_ev)
 		(void) stream_drop_if_over(m, s);
 		return false;
 	}
-	*ret_ev = (struct mux_event){ .kind = s->is_reset ? MUX_EV_RST : MUX_EV_FIN, .stream = s, .user = s->user };
+	*ret_ev = (struct mux_event){ .kind = s->is_reset ? MUX_EV_RST : MUX_EV_FIN,
+				      .stream = s,
+				      .user = s->user };
 	return true;
 }
 
@@ -489,7 +502,7 @@ int mux_next(struct mux *m, struct mux_event *ret_ev)
 	return 0;
 }
 
-/* -- up: to the peer ---------------------------------------------------------------------------------------------- */
+/* -- up: to the peer -- */
 
 bool mux_has_waiting(const struct mux *m)
 {
@@ -512,7 +525,8 @@ int mux_reserve(struct mux *m, struct mux_stream *s, uint8_t **ret_dst, size_t *
 		s->wants_credit = true;
 		return MUX_E_CREDIT;
 	}
-	room = s == m->turn.holder || m->turn.n_waiting == 0 ? record_reserve(&m->record, ret_dst) : 0;
+	room = s == m->turn.holder || m->turn.n_waiting == 0 ? record_reserve(&m->record, ret_dst)
+							     : 0;
 	if (room == 0) {
 		mux_want(m, s);
 		return MUX_E_ROOM;
@@ -627,7 +641,8 @@ struct span mux_drain(struct mux *m)
 	if (m->why == NULL)
 		mux_emit(m);
 	out = record_drain(&m->record);
-	if (m->why != NULL || list_is_empty(&m->emit) || m->record.sent > 0 || buf_len(&m->record.ctl) > 0)
+	if (m->why != NULL || list_is_empty(&m->emit) || m->record.sent > 0 ||
+	    buf_len(&m->record.ctl) > 0)
 		return out;
 	mux_die(m, "out of memory"); /* ctl took not one frame; payload may not overtake a SYN */
 	return span_of(NULL, 0);
@@ -638,7 +653,9 @@ void mux_drained(struct mux *m, size_t n)
 	record_drained(&m->record, n);
 }
 
-/* -- time and facts ----------------------------------------------------------------------------------------------- */
+/* -- time and facts
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static uint64_t list_deadline(const struct list *l, uint64_t wait_ms)
 {

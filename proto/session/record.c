@@ -6,7 +6,8 @@
 
 #include "proto/base/err.h"
 
-#define CTL_FOR_PINGS 4096 /* of LIMIT_CTL: never taken by data, so that a ping and its answer always fit */
+#define CTL_FOR_PINGS \
+	4096 /* of LIMIT_CTL: never taken by data, so that a ping and its answer always fit */
 
 void record_init(struct record *r)
 {
@@ -32,7 +33,9 @@ int record_add_ctl(struct record *r, const struct mframe *f, size_t reserve)
 
 int record_add_urgent(struct record *r, uint32_t stream_id, struct span data)
 {
-	struct mframe f = { .type = MFRAME_DATA, .stream_id = stream_id, .len = (uint32_t) data.len };
+	struct mframe f = { .type = MFRAME_DATA,
+			    .stream_id = stream_id,
+			    .len = (uint32_t) data.len };
 	uint8_t *p;
 	int err;
 

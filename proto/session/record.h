@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* record.h - the bytes a mux has to send: ctl (small, first) and the open record (payload). No stream is known here. Floor 2.
+/* record.h - the bytes a mux has to send: ctl (small, first) and the open record (payload). No
+ * stream is known here. Floor 2.
  *
- * Used by mux.c and stream.c only. Frames are whole when they are added; what leaves first is decided by record_drain(). */
+ * Used by mux.c and stream.c only. Frames are whole when they are added; what leaves first is
+ * decided by record_drain(). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,10 +13,13 @@
 #include "proto/base/limits.h"
 #include "proto/wire/mframe.h"
 
-#define RECORD_MIN_ROOM 2048 /* a frame with less room behind it waits for the next record: small pieces cost calls */
+#define RECORD_MIN_ROOM                                                                       \
+	2048 /* a frame with less room behind it waits for the next record: small pieces cost \
+		calls */
 
 struct record {
-	/* private; invariants: sent <= len <= LIMIT_RECORD; sent > 0 only while it is being taken away */
+	/* private; invariants: sent <= len <= LIMIT_RECORD; sent > 0 only while it is being taken
+	 * away */
 	struct buf ctl;
 	size_t len, sent;
 	uint8_t bytes[LIMIT_RECORD];
@@ -23,13 +28,15 @@ struct record {
 void record_init(struct record *r);
 void record_deinit(struct record *r);
 
-/* Add a frame without payload to ctl. 0, -ENOMEM or BUF_E_FULL. @reserve bytes of ctl stay free for more urgent ones. */
+/* Add a frame without payload to ctl. 0, -ENOMEM or BUF_E_FULL. @reserve bytes of ctl stay free for
+ * more urgent ones. */
 int record_add_ctl(struct record *r, const struct mframe *f, size_t reserve);
 /* Add a data frame with a copy of @data to ctl, all or nothing; leaves room for pings. */
 int record_add_urgent(struct record *r, uint32_t stream_id, struct span data);
 /* Add a frame without payload to the record, behind the data in it. false: no room now. */
 bool record_add_tail(struct record *r, const struct mframe *f);
-/* Room for payload behind a header, 0 when less than RECORD_MIN_ROOM; *ret_dst is where the payload goes. */
+/* Room for payload behind a header, 0 when less than RECORD_MIN_ROOM; *ret_dst is where the payload
+ * goes. */
 size_t record_reserve(struct record *r, uint8_t **ret_dst);
 /* The @n bytes written there become a data frame of @stream_id. */
 void record_commit(struct record *r, uint32_t stream_id, size_t n);

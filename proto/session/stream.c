@@ -19,10 +19,10 @@ void stream_init(struct mux_stream *s, uint32_t id, void *user, uint64_t now_ms)
 	list_init(&s->wait_link);
 }
 
-/* A window is used up per round trip at full speed, and we grant by halves: a grant within two round trips of the last one
- * means that the window, not the reader, is what limits. */
-static uint32_t window_growth(const struct mux_stream *s, uint64_t now_ms, uint64_t rtt_ms, uint32_t window_max,
-			      uint64_t budget_left)
+/* A window is used up per round trip at full speed, and we grant by halves: a grant within two
+ * round trips of the last one means that the window, not the reader, is what limits. */
+static uint32_t window_growth(const struct mux_stream *s, uint64_t now_ms, uint64_t rtt_ms,
+			      uint32_t window_max, uint64_t budget_left)
 {
 	uint64_t rtt = rtt_ms > 0 ? rtt_ms : 1;
 	uint32_t more = s->window;
@@ -34,8 +34,8 @@ static uint32_t window_growth(const struct mux_stream *s, uint64_t now_ms, uint6
 	return more > budget_left ? (uint32_t) budget_left : more;
 }
 
-uint32_t stream_consume(struct mux_stream *s, uint32_t n, uint64_t now_ms, uint64_t rtt_ms, uint32_t window_max,
-			uint64_t budget_left, uint32_t *ret_grown)
+uint32_t stream_consume(struct mux_stream *s, uint32_t n, uint64_t now_ms, uint64_t rtt_ms,
+			uint32_t window_max, uint64_t budget_left, uint32_t *ret_grown)
 {
 	uint32_t grant;
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stream.h - one yamux stream: credit in both directions, half-close, and when its memory is free again. Floor 2.
+/* stream.h - one yamux stream: credit in both directions, half-close, and when its memory is free
+ * again. Floor 2.
  *
  *   our direction:    OPEN --mux_fin--> FIN_DUE --emitted--> FIN_SENT
  *   peer's direction: OPEN --FIN arrives--> FIN_SEEN
  *   either:           --RST sent or seen--> RESET
- * The object goes when it is forgotten by its user and both directions are over and nothing of it waits to be emitted.
+ * The object goes when it is forgotten by its user and both directions are over and nothing of it
+ * waits to be emitted.
  *
  * Used by mux.c only. */
 #pragma once
@@ -16,32 +18,34 @@
 
 enum stream_up { STREAM_UP_OPEN, STREAM_UP_FIN_DUE, STREAM_UP_FIN_SENT };
 
-/* invariants: recv_credit + unconsumed + grantable <= window; credit above LIMIT_WINDOW_MIN is charged to the budget */
+/* invariants: recv_credit + unconsumed + grantable <= window; credit above LIMIT_WINDOW_MIN is
+ * charged to the budget */
 struct mux_stream {
 	uint32_t id;
 	void *user;
 	enum stream_up up;
 	bool is_fin_seen, is_reset, is_forgotten;
-	bool is_acked;		   /* by the peer, or opened by it */
+	bool is_acked;			/* by the peer, or opened by it */
 	bool syn_due, ack_due, rst_due; /* to be emitted through ctl */
-	bool wants_credit;	   /* a turn is due when credit comes */
-	bool is_bulk;		   /* had a turn and wanted more: waits behind fresh streams */
+	bool wants_credit;		/* a turn is due when credit comes */
+	bool is_bulk;			/* had a turn and wanted more: waits behind fresh streams */
 	uint32_t send_credit;
-	uint32_t recv_credit;	   /* what the peer may still send */
-	uint32_t grantable;	   /* consumed and not given back yet */
-	uint32_t grant_due;	   /* to be emitted as a window update */
-	uint32_t window;	   /* target of recv_credit + unconsumed + grantable */
-	uint64_t granted_ms;	   /* last grant; growth goes by the time between grants */
-	uint64_t since_ms;	   /* in the unacked or the lingering list: since when */
+	uint32_t recv_credit; /* what the peer may still send */
+	uint32_t grantable;   /* consumed and not given back yet */
+	uint32_t grant_due;   /* to be emitted as a window update */
+	uint32_t window;      /* target of recv_credit + unconsumed + grantable */
+	uint64_t granted_ms;  /* last grant; growth goes by the time between grants */
+	uint64_t since_ms;    /* in the unacked or the lingering list: since when */
 	struct list turn_link, emit_link, wait_link;
 };
 
 void stream_init(struct mux_stream *s, uint32_t id, void *user, uint64_t now_ms);
 
-/* @n consumed bytes may be given back now or later. Returns what has to be granted now (0: not yet): half a window at a time.
+/* @n consumed bytes may be given back now or later. Returns what has to be granted now (0: not
+ * yet): half a window at a time.
  * @budget_left bounds growth; *ret_grown is by how much the window grew (charge it). */
-uint32_t stream_consume(struct mux_stream *s, uint32_t n, uint64_t now_ms, uint64_t rtt_ms, uint32_t window_max,
-			uint64_t budget_left, uint32_t *ret_grown);
+uint32_t stream_consume(struct mux_stream *s, uint32_t n, uint64_t now_ms, uint64_t rtt_ms,
+			uint32_t window_max, uint64_t budget_left, uint32_t *ret_grown);
 /* Add the peer's grant. false: the sum leaves 32 bits, which no honest peer does. */
 bool stream_add_credit(struct mux_stream *s, uint32_t delta);
 /* Are both directions over, as far as frames go? */

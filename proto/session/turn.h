@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* turn.h - in which order streams may fill the record: fresh ones first, then bulk round robin (as fq_codel's lists). Floor 2.
+/* turn.h - in which order streams may fill the record: fresh ones first, then bulk round robin (as
+ * fq_codel's lists). Floor 2.
  *
  * Used by mux.c only. */
 #pragma once
