@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limits.h - every maximum and every wait of the protocol half and its drivers, with its reason. Floor 0.
+/* limits.h - every maximum and every wait of the protocol half and its drivers, with its reason.
+ * Floor 0.
  *
  * ms = milliseconds; sizes in bytes. */
 #pragma once
+/* clang-format off: tables, a reason on each line */
 
-/* -- messages ---------------------------------------------------------------------------------------------------- */
+/* -- messages -- */
 #define LIMIT_V1_BODY 10240		/* golib msg/json: frps drops the connection above it */
 #define LIMIT_V2_BODY 65536		/* frp pkg/proto/wire: payload of one frame */
 #define LIMIT_AEAD_RECORD 65536		/* golib crypto/aead_stream.go: plaintext of one record */
@@ -13,7 +15,7 @@
 #define LIMIT_RUN_ID 64			/* frp 0.71 validates run ids to this length */
 #define LIMIT_CONTROL_OUT (256 * 1024)	/* unsent control messages: 4,096 proxies' CloseProxy and Pings fit */
 
-/* -- yamux ------------------------------------------------------------------------------------------------------- */
+/* -- yamux -- */
 #define LIMIT_WINDOW_MIN (256 * 1024)	   /* yamux initial credit, both directions; cannot be withheld */
 #define LIMIT_WINDOW_MAX (6 * 1024 * 1024) /* what the Go peer grants; more buys nothing at 300 ms */
 #define LIMIT_STREAMS 4096		   /* default cap of concurrent streams */
@@ -25,14 +27,14 @@
 #define LIMIT_PINGS_PER_S 100		   /* a peer that pings more often is closed */
 #define LIMIT_BUDGET (64 * 1024 * 1024)	   /* credit above LIMIT_WINDOW_MIN granted to all streams together */
 
-/* -- work connections -------------------------------------------------------------------------------------------- */
+/* -- work connections -- */
 #define LIMIT_WORK_QUEUE 4096	  /* ReqWorkConn not yet answered; one burst of 1,000 users asks for 1,001 */
 #define LIMIT_WORK_PER_S 2000	  /* token bucket for answering them */
 #define LIMIT_WORK_UNSTARTED 64	  /* opened and still without StartWorkConn: frps parks at most 15 in its pool */
 #define LIMIT_DIALS 64		  /* local or server dials at once */
 #define LIMIT_PROXIES 4096	  /* proxies of one client */
 
-/* -- waits ------------------------------------------------------------------------------------------------------- */
+/* -- waits -- */
 #define WAIT_DIAL_MS 10000	     /* TCP, proxy and TLS each: stock limit */
 #define WAIT_LOGIN_MS 10000	     /* LoginResp when the session gives no sign of life */
 #define WAIT_LOGIN_HELD_MS 60000     /* LoginResp while mux pings are answered (frps 0.65-0.70.0 park logins) */
@@ -58,9 +60,10 @@
 #define WAIT_LOCAL_EOF_MS 1000	     /* a service told of the user's end may finish its last words this long */
 #define WAIT_STUCK_MS 60000	     /* a service may pause this long with bytes of a user who is gone */
 
-/* -- sockets ----------------------------------------------------------------------------------------------------- */
+/* -- sockets -- */
 #define LIMIT_CIPHER_BUF (256 * 1024) /* one read of the server's connection; one such buffer for the loop */
 #define LIMIT_CHUNK 16384	      /* unit of the write queues */
 #define LIMIT_SEAL 512 /* more than TLS adds to one record */
 #define LIMIT_LINK_QUEUED (2 * 16 * 1024 + 4096) /* two TLS records unsent, then nothing more is encrypted */
 #define LIMIT_LOCAL_QUEUED (256 * 1024) /* bytes for a local service kept before a socket source is stopped */
+/* clang-format on */
