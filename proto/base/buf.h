@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* buf.h - a byte queue with a hard maximum, for parsers and messages; payload never goes through it. Floor 0. */
+/* buf.h - a byte queue with a hard maximum, for parsers and messages; payload never goes through
+ * it. Floor 0. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,8 +35,8 @@ static inline struct span buf_span(const struct buf *b)
 
 /* Append a copy. 0, -ENOMEM, or BUF_E_FULL (nothing taken). */
 int buf_add(struct buf *b, struct span s);
-/* Room for exactly @n more bytes at *ret_p, to be written and then committed with buf_commit(@n or less).
- * 0, -ENOMEM, BUF_E_FULL. */
+/* Room for exactly @n more bytes at *ret_p, to be written and then committed with buf_commit(@n or
+ * less). 0, -ENOMEM, BUF_E_FULL. */
 int buf_reserve(struct buf *b, size_t n, uint8_t **ret_p);
 void buf_commit(struct buf *b, size_t n);
 /* Drop the first @n unread bytes; @n <= buf_len(). Memory is kept for reuse. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* err.h - error convention, MUST() and the cleanup attribute. Floor 0.
  *
- * int returns: 0 done; < 0 a failure of ours or of the kernel as negated errno; > 0 a condition that the
- * prototype declares as an enum. Never match a negative of our own code, never pass a positive on. */
+ * int returns: 0 done; < 0 a failure of ours or of the kernel as negated errno; > 0 a condition
+ * that the prototype declares as an enum. Never match a negative of our own code, never pass a
+ * positive on. */
 #pragma once
 #include <errno.h>
 #include <stddef.h>

@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Does not own @p; the function that hands one out says until when it is valid. @p may be NULL when len is 0. */
+/* Does not own @p; the function that hands one out says until when it is valid. @p may be NULL when
+ * len is 0. */
 struct span {
 	const uint8_t *p;
 	size_t len;

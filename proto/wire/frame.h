@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* frame.h - message framing of wire v1 and v2 (golib msg/json; frp pkg/proto/wire/wire.go). Floor 1. */
+/* frame.h - message framing of wire v1 and v2 (golib msg/json; frp pkg/proto/wire/wire.go).
+ * Floor 1. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -13,7 +14,11 @@ enum wire { WIRE_V1 = 1, WIRE_V2 = 2 };
 #define FRAME_MAGIC "FRP\0\x02\r\n" /* each v2 stream, client to server, before the first frame */
 #define FRAME_MAGIC_LEN 7
 
-enum frame_kind { FRAME_MESSAGE, FRAME_CLIENT_HELLO, FRAME_SERVER_HELLO }; /* v1 has messages only */
+enum frame_kind {
+	FRAME_MESSAGE,
+	FRAME_CLIENT_HELLO,
+	FRAME_SERVER_HELLO
+}; /* v1 has messages only */
 
 struct frame {
 	enum frame_kind kind;
@@ -23,18 +28,22 @@ struct frame {
 };
 
 enum {
-	FRAME_E_MORE = 1, /* the input is a good beginning; ret_f->total_len = the length known to be needed so far: that of
-			   * the header, or of the whole frame once the header is there */
-	FRAME_E_BAD = 2,  /* refused; *ret_why (static text) says why: known as soon as the header is there */
+	FRAME_E_MORE = 1, /* the input is a good beginning; ret_f->total_len = the length known to
+			   * be needed so far: that of the header, or of the whole frame once the
+			   * header is there */
+	FRAME_E_BAD = 2, /* refused; *ret_why (static text) says why: known as soon as the header is
+			    there */
 };
-/* Look at the front of @in for one frame; stateless, allocates nothing. 0, FRAME_E_MORE, FRAME_E_BAD. */
+/* Look at the front of @in for one frame; stateless, allocates nothing. 0, FRAME_E_MORE,
+ * FRAME_E_BAD. */
 int frame_next(enum wire wire, struct span in, struct frame *ret_f, const char **ret_why);
 
-/* The longest frame of a wire version with its header (limits.h): what a reading buffer must be able to hold. */
+/* The longest frame of a wire version with its header (limits.h): what a reading buffer must be
+ * able to hold. */
 size_t frame_max(enum wire wire);
 
-/* Append message @m as a frame. 0, -ENOMEM, -EINVAL (not UTF-8), BUF_E_FULL (no room in @out), or FRAME_E_BAD: longer
- * than the wire allows (nothing appended in either case). */
+/* Append message @m as a frame. 0, -ENOMEM, -EINVAL (not UTF-8), BUF_E_FULL (no room in @out), or
+ * FRAME_E_BAD: longer than the wire allows (nothing appended in either case). */
 int frame_encode(enum wire wire, const struct msg *m, struct buf *out);
 /* Append a v2 hello frame with payload @body. 0, -ENOMEM, BUF_E_FULL. */
 int frame_encode_hello(enum frame_kind kind, struct span body, struct buf *out);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* msg.h - the messages of frp as C structs, and their JSON (frp pkg/msg/msg.go). Floor 1.
  *
- * Absent, null and zero are one thing in this protocol: a field that is NULL, 0, false or empty is not written, and is
- * so after decoding when it was not there. Strings are UTF-8 without NUL inside. */
+ * Absent, null and zero are one thing in this protocol: a field that is NULL, 0, false or empty is
+ * not written, and is so after decoding when it was not there. Strings are UTF-8 without NUL
+ * inside. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,7 +28,8 @@ enum msg_type {
 	MSG_PING = 11,
 	MSG_PONG = 12,
 	MSG_UDP_PACKET = 13,
-	MSG_NAT_HOLE_VISITOR = 14, /* the five of NAT hole punching are known by type only: their body is not looked at */
+	MSG_NAT_HOLE_VISITOR = 14, /* the five of NAT hole punching are known by type only: their
+				      body is not looked at */
 	MSG_NAT_HOLE_CLIENT = 15,
 	MSG_NAT_HOLE_RESP = 16,
 	MSG_NAT_HOLE_SID = 17,
@@ -135,14 +137,14 @@ struct msg {
 	void *owner;
 };
 
-/* Append the JSON of @m to @out. 0, -ENOMEM, BUF_E_FULL (longer than the room; nothing appended), or -EINVAL (a string is
- * not UTF-8). */
+/* Append the JSON of @m to @out. 0, -ENOMEM, BUF_E_FULL (longer than the room; nothing appended),
+ * or -EINVAL (a string is not UTF-8). */
 int msg_encode(const struct msg *m, struct buf *out);
 
-/* Decode the JSON @body of a message of @type. Lenient as Go is: unknown members ignored, names case-insensitive, the last
- * duplicate wins, invalid UTF-8 replaced; a NUL inside a string ends it. At most LIMIT_JSON_DEPTH deep.
- * 0 (then msg_deinit), -ENOMEM, or MSG_E_BAD: not JSON, not an object, or a member of the wrong JSON type;
- * *ret_why (may be NULL) is a static text. */
+/* Decode the JSON @body of a message of @type. Lenient as Go is: unknown members ignored, names
+ * case-insensitive, the last duplicate wins, invalid UTF-8 replaced; a NUL inside a string ends it.
+ * At most LIMIT_JSON_DEPTH deep. 0 (then msg_deinit), -ENOMEM, or MSG_E_BAD: not JSON, not an
+ * object, or a member of the wrong JSON type; *ret_why (may be NULL) is a static text. */
 enum { MSG_E_BAD = 1 };
 int msg_decode(enum msg_type type, struct span body, struct msg *ret_m, const char **ret_why);
 /* Also on a zeroed struct. */
