@@ -32,6 +32,7 @@ struct client {
 	bool is_roster_due; /* roster_next() may have something */
 	bool is_dead_told;
 	struct span control_in; /* lent bytes not looked at yet */
+	bool is_control_due; /* messages may be left in it, or in a record that the layer holds */
 	struct works works;
 	struct msg msg; /* what the last event pointed to */
 	enum client_cause cause;
@@ -100,6 +101,8 @@ static int client_start(struct client *c)
 		err = mux_new(&c->mux, &mp);
 		if (err != 0)
 			return err;
+		mux_tick(c->mux, c->now_ms); /* the wait for the first ACK starts now */
+		c->works.mux = c->mux;
 		err = mux_open(c->mux, c, &c->control);
 		if (err != 0)
 			return err;
@@ -192,6 +195,12 @@ static void control_send(struct client *c, const struct msg *m, const char *what
 		client_die_of(c, err, what);
 }
 
+/* For one more message, however long. */
+static bool control_has_room(const struct client *c)
+{
+	return buf_len(&c->chan.out) + frame_max(c->p.login.wire) <= LIMIT_CONTROL_OUT;
+}
+
 static void heartbeat_send(struct client *c)
 {
 	struct msg m = { .type = MSG_PING };
@@ -218,7 +227,7 @@ static bool roster_step(struct client *c, struct client_event *ret_ev)
 	bool is_close;
 	size_t i;
 
-	if (buf_len(&c->chan.out) + frame_max(c->p.login.wire) > LIMIT_CONTROL_OUT)
+	if (!control_has_room(c))
 		return false; /* goes on when some of it has left */
 	if (roster_next(c->roster, c->now_ms, &i, &is_close) != 0) {
 		c->is_roster_due = false;
@@ -233,8 +242,12 @@ static bool roster_step(struct client *c, struct client_event *ret_ev)
 	m.type = MSG_CLOSE_PROXY;
 	m.close_proxy.name = e->msg->name;
 	control_send(c, &m, "a CloseProxy cannot be sent");
-	*ret_ev = (struct client_event){ .kind = CLIENT_EV_PROXY_DOWN, .proxy = i };
-	return e->is_wanted;
+	*ret_ev = (struct client_event){
+		.kind = e->cause == ROSTER_CAUSE_LATE ? CLIENT_EV_PROXY_REFUSED : CLIENT_EV_PROXY_DOWN,
+		.proxy = i,
+		.text = "the server did not answer",
+	};
+	return e->cause == ROSTER_CAUSE_LATE || (e->cause == ROSTER_CAUSE_PARTNER && e->was_up);
 }
 
 /* -- control channel ---------------------------------------------------------------------------------------------- */
@@ -318,6 +331,7 @@ static bool control_step(struct client *c, struct client_event *ret_ev)
 
 	if (c->state == CLIENT_STATE_OPENING) {
 		err = login_next(&c->login, &c->chan, &c->control_in);
+		c->is_control_due = err == 0;
 		if (err == LOGIN_E_MORE)
 			return false;
 		if (err == 0)
@@ -325,9 +339,12 @@ static bool control_step(struct client *c, struct client_event *ret_ev)
 		client_die_of(c, err, "the login cannot be read");
 		return false;
 	}
+	msg_deinit(&c->msg); /* one that made no event */
 	err = chan_next(&c->chan, &c->control_in, &c->msg);
-	if (err == CHAN_E_MORE)
+	if (err == CHAN_E_MORE) {
+		c->is_control_due = false;
 		return false;
+	}
 	if (err != 0) {
 		client_die_of(c, err, c->chan.why != NULL ? c->chan.why : "the control channel cannot be read");
 		return false;
@@ -356,6 +373,7 @@ static bool client_on_mux(struct client *c, const struct mux_event *me, struct c
 	case MUX_EV_DATA:
 		if (is_control) {
 			c->control_in = me->data;
+			c->is_control_due = true;
 			mux_consume(c->mux, c->control, me->data.len);
 		} else {
 			works_feed(&c->works, me->user, me->data);
@@ -372,7 +390,8 @@ static bool client_on_mux(struct client *c, const struct mux_event *me, struct c
 		mux_set_rtt(c->mux, c->beat.rtt_ms);
 		return false;
 	case MUX_EV_GOAWAY:
-		c->goaway_due_ms = c->now_ms + WAIT_GOAWAY_MS;
+		if (c->goaway_due_ms == UINT64_MAX) /* a second one moves nothing */
+			c->goaway_due_ms = c->now_ms + WAIT_GOAWAY_MS;
 		return false;
 	case MUX_EV_DEAD:
 		client_die(c, CLIENT_CAUSE_PROTOCOL, me->why);
@@ -398,6 +417,7 @@ void client_feed(struct client *c, struct span in, uint64_t now_ms)
 		mux_feed(c->mux, in, now_ms);
 	else
 		c->control_in = in;
+	c->is_control_due = c->control_in.len > 0;
 }
 
 void client_lost(struct client *c, const char *text)
@@ -417,7 +437,7 @@ static bool client_step_due(struct client *c, struct client_event *ret_ev)
 	while (c->is_roster_due && (c->state == CLIENT_STATE_UP || c->state == CLIENT_STATE_LEAVING)) {
 		if (roster_step(c, ret_ev))
 			return true;
-		if (buf_len(&c->chan.out) + frame_max(c->p.login.wire) > LIMIT_CONTROL_OUT)
+		if (!control_has_room(c))
 			break;
 	}
 	if (c->state == CLIENT_STATE_UP && works_open(&c->works, c->now_ms, client_stamp(c)) != 0)
@@ -440,7 +460,7 @@ static bool client_step_input(struct client *c, struct client_event *ret_ev, boo
 		client_die(c, CLIENT_CAUSE_MEMORY, "out of memory");
 	if (err != WORKS_E_MORE)
 		return err == 0;
-	if (c->control_in.len > 0)
+	if (c->is_control_due)
 		return control_step(c, ret_ev);
 	if (c->mux != NULL && mux_next(c->mux, &me) == 0)
 		return client_on_mux(c, &me, ret_ev);
@@ -479,6 +499,14 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* At once while something is due and can be sent; without room the next drain makes it due. */
+static uint64_t client_roster_deadline(const struct client *c)
+{
+	if (!c->is_roster_due)
+		return roster_deadline(c->roster);
+	return control_has_room(c) ? c->now_ms : UINT64_MAX;
+}
+
 uint64_t client_deadline(const struct client *c)
 {
 	uint64_t due;
@@ -488,8 +516,8 @@ uint64_t client_deadline(const struct client *c)
 	due = min_u64(c->goaway_due_ms, c->heartbeat_due_ms);
 	if (c->state == CLIENT_STATE_OPENING)
 		due = min_u64(due, c->login_due_ms);
-	else
-		due = min_u64(due, roster_deadline(c->roster));
+	else if (c->state != CLIENT_STATE_BYE)
+		due = min_u64(due, client_roster_deadline(c));
 	if (c->mux != NULL)
 		due = min_u64(due, mux_deadline(c->mux));
 	due = min_u64(due, works_deadline(&c->works));
@@ -649,6 +677,7 @@ void client_bye(struct client *c)
 	if (c->state == CLIENT_STATE_DEAD || c->state == CLIENT_STATE_BYE)
 		return;
 	c->state = CLIENT_STATE_BYE;
+	c->works.n_wanted = 0;
 	control_flush(c);
 	if (c->mux != NULL)
 		mux_fin(c->mux, c->control);

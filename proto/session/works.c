@@ -116,8 +116,10 @@ int works_open(struct works *ws, uint64_t now_ms, int64_t stamp)
 
 	while (ws->n_wanted > 0 && ws->n_unstarted < LIMIT_WORK_UNSTARTED && tokens_take(ws, now_ms)) {
 		err = work_open(ws, stamp);
-		if (err == MUX_E_UNACKED)
+		if (err == MUX_E_UNACKED) {
+			ws->tokens++;
 			break; /* goes on when the server has acknowledged some */
+		}
 		ws->n_wanted--;
 		ws->is_cap_hit = ws->is_cap_hit || err == MUX_E_STREAMS;
 		if (err < 0)
@@ -140,7 +142,9 @@ void works_flush(struct works *ws)
 
 uint64_t works_deadline(const struct works *ws)
 {
-	return ws->n_wanted > 0 && ws->tokens == 0 ? ws->tokens_ms + 1 : UINT64_MAX;
+	if (ws->n_wanted == 0 || ws->tokens > 0 || ws->n_unstarted >= LIMIT_WORK_UNSTARTED)
+		return UINT64_MAX;
+	return ws->tokens_ms + 1;
 }
 
 /* -- what the server says ----------------------------------------------------------------------------------------- */

@@ -62,5 +62,5 @@ bool works_on_end(struct works *ws, struct client_work *w, bool is_reset, struct
 /* The last event is no longer looked at. */
 void works_settle(struct works *ws);
 void works_forget(struct works *ws, struct client_work *w);
-/* When tokens for n_wanted are back; UINT64_MAX: nothing waits for them. */
+/* When tokens for n_wanted are back; UINT64_MAX: nothing waits for them alone. */
 uint64_t works_deadline(const struct works *ws);

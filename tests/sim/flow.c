@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow.c - one end of a byte stream whose every byte is checked. Tests only. */
+#include "tests/sim/flow.h"
+
+#include <string.h>
+
+#include "proto/base/bytes.h"
+
+static bool flow_is_user(const struct flow *f)
+{
+	return f->kind != FLOW_SERVICE && f->kind != FLOW_SERVICE_ABORTS;
+}
+
+/* Byte @i of a direction. */
+static uint8_t flow_byte(uint32_t id, bool is_up, uint32_t i)
+{
+	uint32_t x = (id * 2 + (is_up ? 1u : 0u)) * 2654435761u + (i >> 8) * 40503u;
+
+	return (uint8_t) ((x >> 13) + i * 7);
+}
+
+static void flow_init(struct flow *f)
+{
+	f->pause_ms = 1u << env_random(f->env, 10);
+	f->due_ms = f->env->now_ms + env_random(f->env, f->pause_ms);
+	f->abort_at = UINT32_MAX;
+}
+
+void flow_init_user(struct flow *f, uint32_t id, uint32_t n_up, uint32_t n_down)
+{
+	flow_init(f);
+	f->id = id;
+	f->tx_len = FLOW_HEAD + n_up;
+	f->rx_len = n_down;
+	bytes_put_u32(f->head, id);
+	bytes_put_u32(f->head + 4, n_up);
+	bytes_put_u32(f->head + 8, n_down);
+	if (f->kind == FLOW_USER_ABORTS)
+		f->abort_at = env_random(f->env, n_up + n_down + FLOW_HEAD);
+}
+
+void flow_init_service(struct flow *f)
+{
+	flow_init(f);
+	f->rx_len = UINT32_MAX; /* until the head is here */
+	if (f->kind == FLOW_SERVICE_ABORTS)
+		f->abort_at = env_random(f->env, 5000);
+}
+
+static void flow_end(struct flow *f, bool is_whole)
+{
+	f->is_over = true;
+	f->is_whole = is_whole;
+	f->due_ms = UINT64_MAX;
+}
+
+static void flow_forget(struct flow *f, bool is_whole)
+{
+	flow_end(f, is_whole);
+	f->ops->forget(f->owner, f->handle);
+}
+
+static void flow_abort_if_due(struct flow *f)
+{
+	if (f->is_over || f->rx + f->tx < f->abort_at)
+		return;
+	if (env_chance(f->env, 50)) /* else forgetting it does the same */
+		f->ops->rst(f->owner, f->handle);
+	flow_forget(f, false);
+}
+
+static void flow_check(struct flow *f, uint8_t b)
+{
+	if (!flow_is_user(f) && f->rx < FLOW_HEAD) {
+		f->head[f->rx++] = b;
+		if (f->rx < FLOW_HEAD)
+			return;
+		f->id = bytes_get_u32(f->head);
+		f->rx_len = FLOW_HEAD + bytes_get_u32(f->head + 4);
+		f->tx_len = bytes_get_u32(f->head + 8);
+		return;
+	}
+	PROMISE(f->env, f->rx < f->rx_len);
+	PROMISE(f->env, b == flow_byte(f->id, !flow_is_user(f), f->rx));
+	f->rx++;
+}
+
+/* Finish our direction and the stream when it is time. */
+static void flow_finish(struct flow *f)
+{
+	bool is_sent = f->tx == f->tx_len && (flow_is_user(f) || f->rx == f->rx_len);
+
+	if (f->is_over)
+		return;
+	if (f->kind == FLOW_USER_PATIENT)
+		is_sent = is_sent && f->is_fin_seen;
+	if (is_sent && !f->is_fin_sent) {
+		f->ops->fin(f->owner, f->handle);
+		f->is_fin_sent = true;
+	}
+	if (f->is_fin_sent && f->is_fin_seen)
+		flow_forget(f, true);
+	else if (f->is_fin_sent && f->kind == FLOW_SERVICE && f->id % 4 == 0)
+		flow_forget(f, true); /* a hasty one: the machine waits for the peer's FIN alone */
+}
+
+/* Send what is ready, up to @max bytes. True: there is more. */
+static bool flow_send(struct flow *f, size_t max)
+{
+	uint8_t *dst;
+	size_t cap;
+
+	while (!f->is_over && f->tx < f->tx_ready && max > 0) {
+		size_t i;
+
+		if (f->ops->reserve(f->owner, f->handle, &dst, &cap) != 0)
+			return false; /* queued for a turn */
+		PROMISE(f->env, cap >= 1 && cap <= 16384);
+		cap = cap < max ? cap : max;
+		cap = cap < f->tx_ready - f->tx ? cap : f->tx_ready - f->tx;
+		for (i = 0; i < cap; i++, f->tx++)
+			dst[i] = flow_is_user(f) && f->tx < FLOW_HEAD ?
+					 f->head[f->tx] :
+					 flow_byte(f->id, flow_is_user(f), f->tx);
+		f->ops->commit(f->owner, f->handle, cap);
+		max -= cap;
+	}
+	return f->tx < f->tx_ready;
+}
+
+void flow_on_turn(struct flow *f, size_t quantum)
+{
+	PROMISE(f->env, !f->is_over);
+	if (flow_send(f, quantum))
+		f->ops->want(f->owner, f->handle);
+	flow_finish(f);
+}
+
+void flow_on_data(struct flow *f, struct span data)
+{
+	PROMISE(f->env, !f->is_over && !f->is_fin_seen && data.len > 0);
+	for (size_t i = 0; i < data.len; i++)
+		flow_check(f, data.p[i]);
+	f->unconsumed += data.len;
+	flow_abort_if_due(f);
+	if (!f->is_over && f->due_ms == UINT64_MAX)
+		f->due_ms = f->env->now_ms + env_random(f->env, f->pause_ms);
+}
+
+void flow_on_fin(struct flow *f)
+{
+	PROMISE(f->env, !f->is_over && !f->is_fin_seen);
+	PROMISE(f->env, f->rx == f->rx_len);
+	f->is_fin_seen = true;
+	flow_finish(f);
+}
+
+void flow_on_rst(struct flow *f)
+{
+	PROMISE(f->env, !f->is_over);
+	flow_forget(f, false);
+}
+
+void flow_on_loss(struct flow *f)
+{
+	if (!f->is_over)
+		flow_end(f, false);
+}
+
+void flow_act(struct flow *f)
+{
+	size_t n = f->unconsumed;
+
+	if (f->is_over)
+		return;
+	if (n > 0) {
+		n = env_chance(f->env, 30) ? n : 1 + env_random(f->env, (uint32_t) n);
+		f->ops->consume(f->owner, f->handle, n);
+		f->unconsumed -= n;
+	}
+	if (f->tx_ready < f->tx_len) {
+		uint32_t more = 1 + env_random(f->env, 1u << env_random(f->env, 18));
+
+		f->tx_ready = more < f->tx_len - f->tx_ready ? f->tx_ready + more : f->tx_len;
+		if (flow_send(f, env_chance(f->env, 50) ? 4096 : SIZE_MAX))
+			f->ops->want(f->owner, f->handle);
+	}
+	flow_abort_if_due(f);
+	flow_finish(f);
+	if (!f->is_over)
+		f->due_ms = f->unconsumed > 0 || f->tx_ready < f->tx_len ?
+				    f->env->now_ms + 1 + env_random(f->env, f->pause_ms) :
+				    UINT64_MAX;
+}

@@ -1,0 +1,654 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_client.c - one client session against a server whose every message is written here. */
+#include "tests/unit/unit.h"
+
+#include "proto/session/client.h"
+#include "proto/session/mux.h"
+#include "proto/wire/aead.h"
+#include "proto/wire/cfb.h"
+
+#define TOKEN "secret"
+#define N_WORKS 2100 /* more than LIMIT_WORK_PER_S */
+
+/* The other end, and what the client said and reported. */
+struct peer {
+	struct client *c;
+	struct roster roster;
+	struct client_params params;
+	struct mux *mux;
+	struct mux_stream *streams[2 * N_WORKS]; /* by id */
+	struct chan chan;
+	size_t n_new_proxies, n_closes, n_pings, n_works, n_fins;
+	struct hello_client offer;
+	struct buf hello; /* payload of the ClientHello */
+	uint64_t now_ms;
+	char log[4096]; /* the client's events */
+	struct client_work *works[N_WORKS];
+	size_t n_started;
+	bool is_blocked; /* nothing leaves the client */
+};
+
+static const struct msg_new_proxy one = { .name = "one", .type = "tcp", .remote_port = 1 };
+static const struct msg_new_proxy two = { .name = "two", .type = "tcp", .remote_port = 2 };
+static const enum prim_aead_kind kinds[] = { PRIM_AEAD_AES_256_GCM };
+
+static void peer_on_message(struct peer *p, const struct msg *m)
+{
+	p->n_new_proxies += m->type == MSG_NEW_PROXY;
+	p->n_closes += m->type == MSG_CLOSE_PROXY;
+	p->n_pings += m->type == MSG_PING;
+	p->n_works += m->type == MSG_NEW_WORK_CONN;
+}
+
+static void peer_on_control(struct peer *p, struct span in)
+{
+	struct frame f;
+	struct msg m;
+
+	if (p->params.login.wire == WIRE_V2 && buf_len(&p->hello) == 0) {
+		assert_memory_equal(in.p, FRAME_MAGIC, FRAME_MAGIC_LEN);
+		in = span_skip(in, FRAME_MAGIC_LEN);
+		assert_int_equal(chan_next_frame(&p->chan, &in, &f), 0);
+		assert_int_equal(f.kind, FRAME_CLIENT_HELLO);
+		assert_int_equal(buf_add(&p->hello, f.body), 0);
+	}
+	while (chan_next(&p->chan, &in, &m) == 0) {
+		peer_on_message(p, &m);
+		msg_deinit(&m);
+	}
+}
+
+/* What the client has to say. */
+static void peer_listen(struct peer *p)
+{
+	struct mux_event ev;
+	struct span out;
+
+	while (!p->is_blocked && (out = client_drain(p->c)).len > 0) {
+		if (p->mux == NULL) {
+			peer_on_control(p, out);
+			client_drained(p->c, out.len);
+			continue;
+		}
+		mux_feed(p->mux, out, p->now_ms);
+		while (mux_next(p->mux, &ev) == 0) {
+			assert_int_not_equal(ev.kind, MUX_EV_DEAD);
+			if (ev.kind == MUX_EV_OPENED && mux_stream_id(ev.stream) < 2 * N_WORKS)
+				p->streams[mux_stream_id(ev.stream)] = ev.stream;
+			p->n_fins += ev.kind == MUX_EV_FIN;
+			if (ev.kind != MUX_EV_DATA)
+				continue;
+			mux_consume(p->mux, ev.stream, ev.data.len);
+			if (ev.stream == p->streams[1])
+				peer_on_control(p, ev.data);
+			else if (ev.data.p[0] == 'w')
+				p->n_works++;
+		}
+		client_drained(p->c, out.len);
+	}
+}
+
+static void peer_log(struct peer *p, const char *what, const char *text)
+{
+	size_t len = strlen(p->log);
+
+	(void) snprintf(p->log + len, sizeof(p->log) - len, "%s %s;", what, text != NULL ? text : "");
+}
+
+static void peer_events(struct peer *p)
+{
+	static const char *const names[] = { "LOGIN", "UP",   "DOWN", "REFUSED", "WANT",  "START",
+					     "ERROR", "DATA", "FIN",  "RST",     "PONGERR", "DEAD" };
+	struct client_event ev;
+	char number[32];
+
+	while (client_next(p->c, &ev) == 0) {
+		(void) snprintf(number, sizeof(number), "%zu", ev.kind == CLIENT_EV_DATA ? ev.data.len : ev.proxy);
+		if (ev.kind == CLIENT_EV_START)
+			p->works[p->n_started++] = ev.work;
+		if (ev.kind == CLIENT_EV_DATA)
+			client_consume(p->c, ev.work, ev.data.len);
+		peer_log(p, names[ev.kind],
+			 ev.kind == CLIENT_EV_DEAD	  ? client_cause_name(ev.cause) :
+			 ev.kind == CLIENT_EV_WORK_ERROR  ? ev.text :
+			 ev.kind == CLIENT_EV_PONG_ERROR  ? ev.text :
+			 ev.kind == CLIENT_EV_PROXY_REFUSED ? ev.text :
+							    number);
+	}
+}
+
+/* Time passes, deadlines are kept; none may stay in the past. */
+static void peer_run(struct peer *p, uint64_t ms)
+{
+	uint64_t end_ms = p->now_ms + ms, due_ms;
+
+	for (unsigned n = 0;; n++) {
+		assert_true(n < 10000);
+		peer_events(p);
+		peer_listen(p);
+		due_ms = client_deadline(p->c);
+		if (due_ms > end_ms) {
+			p->now_ms = end_ms;
+			return;
+		}
+		p->now_ms = due_ms > p->now_ms ? due_ms : p->now_ms;
+		client_tick(p->c, p->now_ms);
+	}
+}
+
+/* The mux's bytes to the client, whole or byte by byte. */
+static void peer_talk(struct peer *p, bool is_bytewise)
+{
+	struct span out;
+
+	while ((out = mux_drain(p->mux)).len > 0) {
+		size_t n = is_bytewise ? 1 : out.len;
+
+		client_feed(p->c, span_head(out, n), p->now_ms);
+		mux_drained(p->mux, n);
+		peer_events(p);
+	}
+	peer_listen(p);
+}
+
+static void peer_send_on(struct peer *p, uint32_t id, struct span bytes)
+{
+	if (p->mux != NULL) {
+		assert_int_equal(mux_write_urgent(p->mux, p->streams[id], bytes), 0);
+		peer_talk(p, false);
+	} else {
+		client_feed(p->c, bytes, p->now_ms);
+		peer_events(p);
+		peer_listen(p);
+	}
+}
+
+static void peer_flush(struct peer *p)
+{
+	uint8_t *copy;
+	size_t len;
+
+	while ((len = chan_out(&p->chan).len) > 0) {
+		len = len < 8192 ? len : 8192;
+		copy = malloc(len);
+		assert_non_null(copy);
+		memcpy(copy, chan_out(&p->chan).p, len);
+		chan_sent(&p->chan, len);
+		peer_send_on(p, 1, span_of(copy, len));
+		free(copy);
+	}
+}
+
+static void peer_say(struct peer *p, const struct msg *m)
+{
+	assert_int_equal(chan_send(&p->chan, m), 0);
+	peer_flush(p);
+}
+
+static void peer_say_type(struct peer *p, enum msg_type type)
+{
+	struct msg m = { .type = type };
+
+	peer_say(p, &m);
+}
+
+static void peer_init(struct peer *p, enum wire wire, bool is_mux)
+{
+	struct mux_params mp = { .is_server = true };
+	size_t i;
+
+	memset(p, 0, sizeof(*p));
+	p->now_ms = 777000000; /* a monotonic clock starts anywhere */
+	roster_init(&p->roster, 5);
+	p->roster.all_or_none = true;
+	assert_int_equal(roster_add(&p->roster, &one, NULL, &i), 0);
+	assert_int_equal(roster_add(&p->roster, &two, NULL, &i), 0);
+	if (is_mux)
+		assert_int_equal(mux_new(&p->mux, &mp), 0);
+	buf_init(&p->hello, 65536);
+	chan_init(&p->chan, wire, 1 << 20);
+	p->params.is_mux = is_mux;
+	p->params.heartbeat_ms = 30000;
+	p->params.login.wire = wire;
+	p->params.login.token = span_str(TOKEN);
+	p->params.login.login.version = "0.65.0";
+	p->params.login.hello = (struct hello_client){ .kinds = kinds, .n_kinds = 1 };
+	assert_int_equal(client_new(&p->c, &p->params, &p->roster, p->now_ms), 0);
+	peer_run(p, 0);
+}
+
+static void peer_deinit(struct peer *p)
+{
+	p->c = client_free(p->c);
+	p->mux = mux_free(p->mux);
+	roster_deinit(&p->roster);
+	chan_deinit(&p->chan);
+	buf_deinit(&p->hello);
+}
+
+static void peer_expect(struct peer *p, const char *log)
+{
+	assert_string_equal(p->log, log);
+	p->log[0] = '\0';
+}
+
+/* Say hello, accept the login and switch the channel. */
+static void peer_accept(struct peer *p)
+{
+	struct msg m = { .type = MSG_LOGIN_RESP, .login_resp = { .version = "0.65.0", .run_id = "abc" } };
+	struct hello_server hs = { .kind = PRIM_AEAD_AES_256_GCM };
+	struct buf payload, frame;
+	struct hello_keys keys;
+	struct aead_params ap = { .kind = hs.kind, .key_out = keys.server_to_client,
+				  .key_in = keys.client_to_server, .nonce = hs.random };
+	struct layer *layer;
+
+	buf_init(&payload, 65536);
+	buf_init(&frame, 65536);
+	if (p->params.login.wire == WIRE_V2) {
+		assert_int_equal(hello_encode_server(&hs, &payload), 0);
+		assert_int_equal(frame_encode_hello(FRAME_SERVER_HELLO, buf_span(&payload), &frame), 0);
+		assert_int_equal(chan_send_raw(&p->chan, buf_span(&frame)), 0);
+		assert_int_equal(hello_derive(span_str(TOKEN), buf_span(&p->hello), buf_span(&payload), hs.kind, &keys), 0);
+		assert_int_equal(aead_new(&layer, &ap), 0);
+	} else {
+		assert_int_equal(cfb_new(&layer, span_str(TOKEN), hs.random), 0);
+	}
+	assert_int_equal(chan_send(&p->chan, &m), 0);
+	chan_set_layer(&p->chan, layer);
+	peer_flush(p);
+	buf_deinit(&payload);
+	buf_deinit(&frame);
+}
+
+static void peer_answer(struct peer *p, const char *name, const char *error)
+{
+	struct msg m = { .type = MSG_NEW_PROXY_RESP, .new_proxy_resp = { .name = name, .error = error } };
+
+	peer_say(p, &m);
+}
+
+static void peer_up(struct peer *p, enum wire wire, bool is_mux)
+{
+	peer_init(p, wire, is_mux);
+	peer_accept(p);
+	peer_run(p, 0);
+	assert_int_equal(p->n_new_proxies, 2);
+	peer_answer(p, "one", NULL);
+	peer_answer(p, "two", NULL);
+	peer_expect(p, "LOGIN 0;UP 0;UP 1;");
+}
+
+/* -- login -------------------------------------------------------------------------------------- */
+
+static void test_login_and_proxies_on_every_wire(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	for (int wire = WIRE_V1; wire <= WIRE_V2; wire++) {
+		for (int mux = 0; mux < 2; mux++) {
+			peer_up(&p, (enum wire) wire, mux);
+			assert_string_equal(client_run_id(p.c), "abc");
+			assert_string_equal(client_server_version(p.c), "0.65.0");
+			peer_run(&p, 0);
+			assert_int_equal(p.n_pings, 1); /* right after the login */
+			peer_deinit(&p);
+		}
+	}
+}
+
+static void test_first_ack_may_take_its_time_whatever_the_clock(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_init(&p, WIRE_V1, true);
+	peer_run(&p, 5000); /* nothing arrives */
+	peer_expect(&p, "");
+	peer_accept(&p);
+	peer_expect(&p, "LOGIN 0;");
+	peer_deinit(&p);
+}
+
+static void test_refused_login_names_the_servers_text(void **state)
+{
+	struct msg m = { .type = MSG_LOGIN_RESP, .login_resp = { .version = "0.65.0", .error = "no such token" } };
+	struct client_event ev;
+	struct peer p;
+
+	(void) state;
+	peer_init(&p, WIRE_V1, true);
+	assert_int_equal(chan_send(&p.chan, &m), 0);
+	assert_int_equal(mux_write_urgent(p.mux, p.streams[1], chan_out(&p.chan)), 0);
+	client_feed(p.c, mux_drain(p.mux), p.now_ms);
+	assert_int_equal(client_next(p.c, &ev), 0);
+	assert_int_equal(ev.kind, CLIENT_EV_DEAD);
+	assert_int_equal(ev.cause, CLIENT_CAUSE_REFUSED);
+	assert_string_equal(ev.text, "no such token");
+	assert_int_equal(client_next(p.c, &ev), CLIENT_E_MORE);
+	peer_deinit(&p);
+}
+
+static void test_login_of_a_silent_server_ends_after_ten_seconds(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_init(&p, WIRE_V1, true);
+	peer_run(&p, 9999);
+	peer_expect(&p, "");
+	peer_run(&p, 1);
+	peer_expect(&p, "DEAD login unanswered;");
+	peer_deinit(&p);
+}
+
+/* -- control ------------------------------------------------------------------------------------ */
+
+static void test_messages_that_mean_nothing_are_ignored(void **state)
+{
+	static const enum msg_type types[] = { MSG_LOGIN_RESP, MSG_NEW_PROXY,	 MSG_START_WORK_CONN, MSG_UDP_PACKET,
+					       MSG_PING,       MSG_CLOSE_PROXY, MSG_NEW_WORK_CONN,   MSG_PONG };
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, true);
+	for (size_t i = 0; i < UNIT_N(types); i++) { /* all at once: none of them may be leaked */
+		struct msg m = { .type = types[i] };
+
+		assert_int_equal(chan_send(&p.chan, &m), 0);
+	}
+	peer_flush(&p);
+	peer_answer(&p, "stranger", NULL);
+	peer_expect(&p, "");
+	peer_deinit(&p);
+}
+
+static void test_pong_error_is_told_and_the_session_goes_on(void **state)
+{
+	struct msg m = { .type = MSG_PONG, .pong = { .error = "not signed" } };
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, true);
+	peer_say(&p, &m);
+	peer_expect(&p, "PONGERR not signed;");
+	assert_true(client_is_up(p.c));
+	peer_deinit(&p);
+}
+
+static void test_several_messages_in_one_aead_record_are_all_seen(void **state)
+{
+	struct msg m = { .type = MSG_NEW_PROXY_RESP };
+	struct buf plain, wire;
+	struct peer p;
+
+	(void) state;
+	peer_init(&p, WIRE_V2, true);
+	peer_accept(&p);
+	peer_expect(&p, "LOGIN 0;");
+	buf_init(&plain, 65536);
+	buf_init(&wire, 65536);
+	m.new_proxy_resp.name = "one";
+	assert_int_equal(frame_encode(WIRE_V2, &m, &plain), 0);
+	m.new_proxy_resp.name = "two";
+	assert_int_equal(frame_encode(WIRE_V2, &m, &plain), 0);
+	assert_int_equal(layer_encode(p.chan.layer, buf_span(&plain), &wire), 0);
+	peer_send_on(&p, 1, buf_span(&wire));
+	peer_expect(&p, "UP 0;UP 1;");
+	buf_deinit(&plain);
+	buf_deinit(&wire);
+	peer_deinit(&p);
+}
+
+static void test_refused_proxy_takes_its_partner_down(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_init(&p, WIRE_V1, true);
+	peer_accept(&p);
+	peer_answer(&p, "one", NULL);
+	peer_answer(&p, "two", "port already used");
+	peer_expect(&p, "LOGIN 0;UP 0;REFUSED port already used;DOWN 0;");
+	assert_int_equal(p.n_closes, 1);
+	peer_run(&p, 201); /* both are asked for again */
+	assert_int_equal(p.n_new_proxies, 4);
+	peer_deinit(&p);
+}
+
+static void test_end_of_the_control_stream_ends_the_session(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, true);
+	mux_fin(p.mux, p.streams[1]);
+	peer_talk(&p, false);
+	peer_expect(&p, "DEAD replaced;");
+	assert_int_equal(client_deadline(p.c), UINT64_MAX);
+	peer_deinit(&p);
+	peer_up(&p, WIRE_V1, true);
+	client_lost(p.c, "reset");
+	peer_events(&p);
+	peer_expect(&p, "DEAD server closed;");
+	peer_deinit(&p);
+}
+
+static void test_thousands_of_proxies_on_a_stuck_link_do_not_spin(void **state)
+{
+	static struct msg_new_proxy many[LIMIT_PROXIES];
+	static char names[LIMIT_PROXIES][128];
+	struct peer p;
+	size_t i, k;
+
+	(void) state;
+	peer_init(&p, WIRE_V1, true);
+	p.roster.all_or_none = false;
+	for (i = 2; i < LIMIT_PROXIES; i++) {
+		(void) snprintf(names[i], sizeof(names[i]), "a-rather-long-name-of-a-proxy-%090zu", i);
+		many[i] = (struct msg_new_proxy){ .name = names[i], .type = "tcp" };
+		assert_int_equal(roster_add(&p.roster, &many[i], NULL, &k), 0);
+	}
+	p.is_blocked = true;
+	peer_accept(&p);
+	peer_run(&p, 9000); /* peer_run() counts the turns */
+	p.is_blocked = false;
+	peer_run(&p, 100);
+	assert_true(p.n_new_proxies > 1000);
+	peer_deinit(&p);
+}
+
+static void test_goaway_ends_after_the_joined_or_five_seconds(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, true);
+	mux_goaway(p.mux, 0);
+	peer_talk(&p, false);
+	peer_expect(&p, "DEAD server going away;");
+	peer_deinit(&p);
+}
+
+/* -- work connections --------------------------------------------------------------------------- */
+
+static void peer_start(struct peer *p, uint32_t id, const char *name, const char *addr, const char *error)
+{
+	struct msg m = { .type = MSG_START_WORK_CONN,
+			 .start_work_conn = { .proxy_name = name, .src_addr = addr, .error = error } };
+	struct buf b;
+
+	buf_init(&b, 20000);
+	assert_int_equal(frame_encode(p->params.login.wire, &m, &b), 0);
+	assert_int_equal(buf_add(&b, span_str("early")), 0); /* payload in the same segment */
+	peer_send_on(p, id, buf_span(&b));
+	buf_deinit(&b);
+}
+
+static void test_work_connections_are_parked_started_or_closed(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, true);
+	for (int i = 0; i < 6; i++)
+		peer_say_type(&p, MSG_REQ_WORK_CONN);
+	assert_int_equal(p.n_works, 6);
+	p.n_fins = 0;
+	peer_start(&p, 3, "two", "10.0.0.1", NULL);
+	peer_expect(&p, "START 1;DATA 5;");
+	assert_int_equal(client_n_joined(p.c), 1);
+	peer_start(&p, 5, "stranger", NULL, NULL); /* of a proxy just closed, perhaps: quietly */
+	peer_expect(&p, "");
+	peer_start(&p, 7, NULL, NULL, "work connection pool is full, discarding");
+	peer_expect(&p, "ERROR work connection pool is full, discarding;");
+	peer_start(&p, 9, "one", "evil.example", NULL);
+	peer_expect(&p, "ERROR StartWorkConn with an address that is not numeric;");
+	peer_send_on(&p, 11, span_str("Xnonsense"));
+	assert_int_equal(strncmp(p.log, "ERROR ", 6), 0);
+	p.log[0] = '\0';
+	mux_fin(p.mux, p.streams[13]); /* a parked one that the server gives up */
+	peer_talk(&p, false);
+	peer_expect(&p, "");
+	assert_int_equal(p.n_fins, 5);
+	assert_int_equal(client_n_joined(p.c), 1);
+	mux_fin(p.mux, p.streams[3]);
+	peer_talk(&p, true);
+	peer_expect(&p, "FIN 0;");
+	client_fin(p.c, p.works[0]);
+	client_forget(p.c, p.works[0]);
+	assert_int_equal(client_n_joined(p.c), 0);
+	peer_deinit(&p);
+}
+
+static void test_forgetting_a_work_at_its_start_drops_what_came_with_it(void **state)
+{
+	struct client_event ev;
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, true);
+	peer_say_type(&p, MSG_REQ_WORK_CONN);
+	{
+		struct msg m = { .type = MSG_START_WORK_CONN, .start_work_conn = { .proxy_name = "one" } };
+		struct buf b;
+
+		buf_init(&b, 20000);
+		assert_int_equal(frame_encode(WIRE_V1, &m, &b), 0);
+		assert_int_equal(buf_add(&b, span_str("early")), 0);
+		assert_int_equal(mux_write_urgent(p.mux, p.streams[3], buf_span(&b)), 0);
+		buf_deinit(&b);
+	}
+	client_feed(p.c, mux_drain(p.mux), p.now_ms);
+	assert_int_equal(client_next(p.c, &ev), 0);
+	assert_int_equal(ev.kind, CLIENT_EV_START);
+	client_forget(p.c, ev.work);
+	assert_int_equal(client_next(p.c, &ev), CLIENT_E_MORE);
+	mux_drained(p.mux, mux_drain(p.mux).len);
+	peer_deinit(&p);
+}
+
+static void test_flood_of_requests_is_bounded_and_does_not_spin(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, true);
+	p.now_ms += 5;
+	for (int i = 0; i < 20000; i++) {
+		struct msg m = { .type = MSG_REQ_WORK_CONN };
+
+		assert_int_equal(chan_send(&p.chan, &m), 0);
+	}
+	peer_flush(&p);
+	assert_int_equal(p.n_works, LIMIT_WORK_UNSTARTED);
+	/* The server uses each at once, until the tokens for new ones run out. */
+	for (uint32_t id = 3; p.streams[id] != NULL; id += 2)
+		peer_start(&p, id, "one", NULL, NULL);
+	assert_int_equal(p.n_works, LIMIT_WORK_PER_S);
+	assert_int_equal(client_n_joined(p.c), LIMIT_WORK_PER_S);
+	peer_run(&p, 10);
+	assert_int_equal(p.n_works, LIMIT_WORK_PER_S + 10 * LIMIT_WORK_PER_S / 1000);
+	peer_run(&p, 5000); /* tokens there are, but too many work connections are parked */
+	assert_int_equal(p.n_works, LIMIT_WORK_PER_S + LIMIT_WORK_UNSTARTED);
+	peer_deinit(&p);
+}
+
+/* -- without mux, leaving ----------------------------------------------------------------------- */
+
+static void test_without_mux_the_caller_dials_each_work_connection(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, false);
+	peer_say_type(&p, MSG_REQ_WORK_CONN);
+	peer_say_type(&p, MSG_REQ_WORK_CONN);
+	peer_expect(&p, "WANT 0;WANT 0;");
+	p.n_pings = 0;
+	peer_run(&p, 9500); /* silence: a Ping asks whether the path lives */
+	assert_int_equal(p.n_pings, 1);
+	peer_run(&p, 5200);
+	peer_expect(&p, "DEAD path silent;");
+	peer_deinit(&p);
+}
+
+static void test_leaving(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, true);
+	client_leave(p.c, p.now_ms);
+	peer_run(&p, 0);
+	assert_int_equal(p.n_closes, 2);
+	peer_say_type(&p, MSG_REQ_WORK_CONN); /* unanswered from now on */
+	assert_int_equal(p.n_works, 0);
+	p.n_fins = 0;
+	client_bye(p.c);
+	peer_run(&p, 0);
+	assert_int_equal(p.n_fins, 1);
+	peer_events(&p);
+	peer_expect(&p, "DEAD left;");
+	peer_deinit(&p);
+}
+
+static void test_goodbye_on_a_stuck_link_does_not_spin(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, true);
+	p.is_blocked = true;
+	client_leave(p.c, p.now_ms);
+	client_bye(p.c);
+	peer_run(&p, 14000);
+	peer_expect(&p, "");
+	peer_deinit(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_login_and_proxies_on_every_wire),
+		cmocka_unit_test(test_first_ack_may_take_its_time_whatever_the_clock),
+		cmocka_unit_test(test_refused_login_names_the_servers_text),
+		cmocka_unit_test(test_login_of_a_silent_server_ends_after_ten_seconds),
+		cmocka_unit_test(test_messages_that_mean_nothing_are_ignored),
+		cmocka_unit_test(test_pong_error_is_told_and_the_session_goes_on),
+		cmocka_unit_test(test_several_messages_in_one_aead_record_are_all_seen),
+		cmocka_unit_test(test_refused_proxy_takes_its_partner_down),
+		cmocka_unit_test(test_end_of_the_control_stream_ends_the_session),
+		cmocka_unit_test(test_thousands_of_proxies_on_a_stuck_link_do_not_spin),
+		cmocka_unit_test(test_goaway_ends_after_the_joined_or_five_seconds),
+		cmocka_unit_test(test_work_connections_are_parked_started_or_closed),
+		cmocka_unit_test(test_forgetting_a_work_at_its_start_drops_what_came_with_it),
+		cmocka_unit_test(test_flood_of_requests_is_bounded_and_does_not_spin),
+		cmocka_unit_test(test_without_mux_the_caller_dials_each_work_connection),
+		cmocka_unit_test(test_leaving),
+		cmocka_unit_test(test_goodbye_on_a_stuck_link_does_not_spin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
