@@ -21,7 +21,9 @@ LOGS = BUILD / "log"
 # The suites of meson.build, in the order of the floors.
 SUITES = ("unit", "sim", "vectors", "loop", "fuzz")
 # --only takes a suite or one of these.
-OTHERS = ("checks", "static", "e2e")
+OTHERS = ("checks", "static", "e2e", "conformance")
+# True once mltunnel is meant to pass frp's own suite: then the part conformance is run without being asked for.
+CONFORMANCE_BY_DEFAULT = False
 
 # Build directory -> environment and options of its setup.
 BUILDS = {
@@ -346,6 +348,24 @@ def run_e2e(tally, binary_of, full):
     run_pytest(tally, "e2e-alone", "tests/e2e", ["-m", "alone"], env, may_be_empty=True)
 
 
+def run_conformance(tally, name, version, n_runs):
+    """frp's own end-to-end suite drives the program of a build."""
+    began, log = time.monotonic(), LOGS / f"conformance-{version}-{name}.log"
+    out = LOGS / f"conformance-{version}-{name}"
+    part = f"conformance {version}" + (f", {name}" if name != "static" else "")
+    (out / "junit.xml").unlink(missing_ok=True)
+    programs = built_files(name, "executable", "mltunnel")
+    if not programs:
+        tally.add(part, [("not run: no executable mltunnel", "fail")], 0)
+        return
+    argv = ["scripts/conformance", "--client", programs[0], "--version", version]
+    status = run(log, [*argv, "--repeat", str(n_runs), "--out", str(out)])
+    cases = junit_cases(out / "junit.xml")
+    if status and all(outcome != "fail" for _, outcome in cases) or not cases:
+        cases.append((f"ended with status {status}: {last_words(log)}", "fail"))
+    tally.add(part, cases, time.monotonic() - began, log)
+
+
 # ---- the whole ----------------------------------------------------------------------------------------------------
 
 
@@ -362,7 +382,7 @@ def options():
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
     how_much = parser.add_mutually_exclusive_group()
     how_much.add_argument("--quick", action="store_true", help="one compiler, no sanitizers, no e2e")
-    how_much.add_argument("--full", action="store_true", help="also each fuzz target for 60 s, and long e2e tests")
+    how_much.add_argument("--full", action="store_true", help="also each fuzz target for 60 s, and what is long")
     parser.add_argument("--only", choices=(*SUITES, *OTHERS), action="append", help="this part (may be repeated)")
     return parser.parse_args()
 
@@ -370,8 +390,10 @@ def options():
 def main():
     args = options()
     chosen = set(args.only or (*SUITES, *OTHERS))
+    if not args.only and not CONFORMANCE_BY_DEFAULT:
+        chosen -= {"conformance"}
     if args.quick and not args.only:
-        chosen -= {"static", "e2e"}
+        chosen -= {"static", "e2e", "conformance"}
     tally = Tally(strict=os.environ.get("CI") == "true")
     suites = [suite for suite in SUITES if suite in chosen]
     if "checks" in chosen:
@@ -385,11 +407,16 @@ def main():
                 run_suites(tally, "gcc", suites)
     if suites and not args.quick and build(tally, "clang-asan"):
         run_suites(tally, "clang-asan", suites)
-    if {"static", "e2e"} & chosen and build(tally, "static"):
+    if {"static", "e2e", "conformance"} & chosen and build(tally, "static"):
         if "static" in chosen:
             check_static(tally)
         if "e2e" in chosen:
             run_e2e(tally, ("static",), args.full)
+        if "conformance" in chosen:
+            run_conformance(tally, "static", "0.70.1", 3 if args.full else 1)
+            run_conformance(tally, "static", "0.65.0", 1)
+    if "conformance" in chosen and args.full and build(tally, "clang-asan"):
+        run_conformance(tally, "clang-asan", "0.70.1", 1)
     if args.full and "fuzz" in chosen:
         fuzz_for_a_while(tally)
     return tally.finish()
