@@ -69,8 +69,7 @@ static const char *const log_marks[] = {
 	[LOG_WARN] = "WARN",   [LOG_ERROR] = "ERROR",
 };
 
-/* -- building a line
- * ---------------------------------------------------------------------------------------------- */
+/* -- building a line ------------------------------------------------------- */
 
 /* Room before the kept tail; closing quotes of values may already stand in it. */
 static size_t line_room(const struct log_line *n)
@@ -251,9 +250,7 @@ static void line_end(struct log_line *n, enum log_format format)
 		line_put_tail(n, n->is_cut ? " ...\n" : "\n");
 }
 
-/* -- writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- writing --------------------------------------------------------------- */
 
 /* How much of the line was taken; 0: no room now; negated errno. Never waits. */
 static ssize_t log_put(const struct log *l, const char *p, size_t n)
@@ -370,9 +367,7 @@ static void log_send(struct log *l, const struct log_line *line)
 		l->n_dropped++;
 }
 
-/* -- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- life ------------------------------------------------------------------ */
 
 static void log_choose_way(struct log *l, int fd)
 {

@@ -92,9 +92,7 @@ static void addr_print(const struct sockaddr_storage *sa, char *dst, size_t cap)
 	}
 }
 
-/* -- attempts
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- attempts -------------------------------------------------------------- */
 
 static void on_attempt_closed(uv_handle_t *h)
 {
@@ -265,9 +263,7 @@ static int attempt_start(struct dial *d, const struct sockaddr_storage *to)
 	return 0;
 }
 
-/* -- the dial
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- the dial -------------------------------------------------------------- */
 
 /* Start an attempt to the next address that lets itself be dialed. Ends the dial when none is under
  * way. */

@@ -113,9 +113,7 @@ static void on_finish(struct loop_task *t)
 	free(q);
 }
 
-/* -- answers
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- answers --------------------------------------------------------------- */
 
 static void answer_add(struct resolve *q, const void *sa, size_t len)
 {
@@ -229,9 +227,7 @@ static bool resolve_in_code(struct resolve *q, const char *host)
 	return true;
 }
 
-/* -- c-ares
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- c-ares ---------------------------------------------------------------- */
 
 /* Wait for whatever comes first: c-ares' next try or our deadline. */
 static void resolve_rearm(struct resolve *q)
@@ -383,9 +379,7 @@ static void resolve_ask(struct resolve *q, const char *host)
 	resolve_rearm(q);
 }
 
-/* -- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- life ------------------------------------------------------------------ */
 
 int resolver_new(struct resolver **ret_r, struct loop *l)
 {

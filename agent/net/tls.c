@@ -50,9 +50,7 @@ struct tls {
 	char description[96];
 };
 
-/* -- texts
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- texts ----------------------------------------------------------------- */
 
 /* RFC 8446 6, RFC 5246 7.2: the alerts a client can cause; the rest keep their number. */
 static const char *alert_name(unsigned alert)
@@ -187,8 +185,7 @@ static int tls_break(struct tls *t, int r)
 	return TLS_E_BAD;
 }
 
-/* -- the server's certificate
- * ------------------------------------------------------------------------------------- */
+/* -- the server's certificate ---------------------------------------------- */
 
 /* RFC 5280 4.2.1.6: GeneralName is a context-specific choice; 2 is a DNS name, 7 an address. */
 static bool san_is(const mbedtls_x509_sequence *san, int choice)
@@ -295,9 +292,7 @@ static int tls_check_pin(struct tls *t)
 	return 0;
 }
 
-/* -- records
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- records --------------------------------------------------------------- */
 
 static int on_bio_send(void *arg, const unsigned char *p, size_t n)
 {

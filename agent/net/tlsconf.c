@@ -91,9 +91,7 @@ static int why_mbedtls(const struct why *why, const char *what, const char *path
 	return why_file(why, what, path, reason);
 }
 
-/* -- files
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- files ----------------------------------------------------------------- */
 
 /* A whole file with a NUL behind it, as mbedTLS wants PEM. @ret_len counts the NUL. mbedTLS's own
  * reader takes a directory for a file of 2^63 bytes and then has "no memory". 0 or negated errno.
@@ -243,9 +241,7 @@ static int config_load_client(struct tls_config *c, const struct tls_params *p,
 	return r != 0 ? why_mbedtls(why, "client certificate", p->cert_file, r) : 0;
 }
 
-/* -- values
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- values ---------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {
@@ -322,9 +318,7 @@ static int config_set_name(struct tls_config *c, const char *name, const struct 
 	return 0;
 }
 
-/* -- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- life ------------------------------------------------------------------ */
 
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 /* PKCS #1 before PSS: a server limited to TLS 1.2 takes the first that fits its RSA key, and

@@ -208,9 +208,7 @@ static void check_accepted(const struct tls_params *p, const char *cert)
 	client_close(&c);
 }
 
-/* -- data
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- data ------------------------------------------------------------------ */
 
 static void check_echo(const char *mode, size_t total, size_t feed_max)
 {
@@ -327,9 +325,7 @@ static void test_a_changed_record_is_refused(void **state)
 	client_close(&c);
 }
 
-/* -- who answers
- * --------------------------------------------------------------------------------------------------
- */
+/* -- who answers ----------------------------------------------------------- */
 
 static void check_sni(const char *name, const char *expected)
 {
@@ -500,8 +496,7 @@ static void test_damaged_throwaway_certificates_are_refused(void **state)
 	}
 }
 
-/* -- what the server wants
- * ---------------------------------------------------------------------------------------- */
+/* -- what the server wants ------------------------------------------------- */
 
 static void check_client_cert(const char *mode, bool has_cert)
 {
@@ -557,9 +552,7 @@ static void test_tls_against_a_plain_port_says_so(void **state)
 	check_plain_port("short", "\"no\\x0a\"");
 }
 
-/* -- configuration
- * ------------------------------------------------------------------------------------------------
- */
+/* -- configuration --------------------------------------------------------- */
 
 static void check_bad(struct tls_params p, const char *words)
 {
