@@ -150,33 +150,15 @@ static int stream_add(struct mux *m, uint32_t id, void *user, struct mux_stream 
 	return 0;
 }
 
-/* Write the due frames of @s to ctl, in the only legal order. false: ctl is full, the rest stays
- * due. */
+/* Write the due frames of @s to ctl. false: ctl is full, the rest stays due. */
 static bool stream_emit(struct mux *m, struct mux_stream *s)
 {
-	struct mframe f = { .type = MFRAME_WINDOW, .stream_id = s->id };
+	struct mframe f;
 
-	if (s->is_reset && s->syn_due) { /* the peer never heard of it */
-		s->syn_due = false;
-		s->rst_due = false;
-	}
-	f.flags = (uint16_t) ((s->syn_due ? MFRAME_SYN : 0) | (s->ack_due ? MFRAME_ACK : 0));
-	f.len = s->grant_due;
-	if (s->is_reset)
-		f.len = 0;
-	if (f.flags != 0 || f.len != 0) {
+	while (stream_due_frame(s, &f)) {
 		if (record_add_ctl(&m->record, &f, 0) != 0)
 			return false;
-		s->syn_due = false;
-		s->ack_due = false;
-		s->grant_due = 0;
-	}
-	if (s->rst_due) {
-		f.flags = MFRAME_RST;
-		f.len = 0;
-		if (record_add_ctl(&m->record, &f, 0) != 0)
-			return false;
-		s->rst_due = false;
+		stream_emitted(s, &f);
 	}
 	list_del(&s->emit_link);
 	return true;

@@ -60,6 +60,34 @@ bool stream_add_credit(struct mux_stream *s, uint32_t delta)
 	return true;
 }
 
+bool stream_due_frame(const struct mux_stream *s, struct mframe *ret_f)
+{
+	struct mframe f = { .type = MFRAME_WINDOW, .stream_id = s->id };
+
+	if (s->is_reset && s->syn_due)
+		return false;
+	f.flags = (uint16_t) ((s->syn_due ? MFRAME_SYN : 0) | (s->ack_due ? MFRAME_ACK : 0));
+	f.len = s->is_reset ? 0 : s->grant_due;
+	if (f.flags == 0 && f.len == 0) {
+		if (!s->rst_due)
+			return false;
+		f.flags = MFRAME_RST;
+	}
+	*ret_f = f;
+	return true;
+}
+
+void stream_emitted(struct mux_stream *s, const struct mframe *f)
+{
+	if ((f->flags & MFRAME_RST) != 0) {
+		s->rst_due = false;
+		return;
+	}
+	s->syn_due = false;
+	s->ack_due = false;
+	s->grant_due = 0;
+}
+
 bool stream_is_over(const struct mux_stream *s)
 {
 	return s->is_reset || (s->up == STREAM_UP_FIN_SENT && s->is_fin_seen);

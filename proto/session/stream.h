@@ -15,6 +15,7 @@
 
 #include "proto/base/limits.h"
 #include "proto/base/list.h"
+#include "proto/wire/mframe.h"
 
 enum stream_up { STREAM_UP_OPEN, STREAM_UP_FIN_DUE, STREAM_UP_FIN_SENT };
 
@@ -48,5 +49,10 @@ uint32_t stream_consume(struct mux_stream *s, uint32_t n, uint64_t now_ms, uint6
 			uint32_t window_max, uint64_t budget_left, uint32_t *ret_grown);
 /* Add the peer's grant. false: the sum leaves 32 bits, which no honest peer does. */
 bool stream_add_credit(struct mux_stream *s, uint32_t delta);
+/* The next frame that is due through ctl, in the only legal order: SYN or ACK with the grant, then
+ * RST. False: none. stream_emitted() once it was added. A stream that was reset before its SYN left
+ * has none: the peer never heard of it. */
+bool stream_due_frame(const struct mux_stream *s, struct mframe *ret_f);
+void stream_emitted(struct mux_stream *s, const struct mframe *f);
 /* Are both directions over, as far as frames go? */
 bool stream_is_over(const struct mux_stream *s);
