@@ -26,6 +26,7 @@
 #include <psa/crypto.h>
 #endif
 
+#include "agent/net/tlssuite.h"
 #include "proto/base/secret.h"
 #include "proto/base/span.h"
 #include "proto/base/text.h"
@@ -349,6 +350,7 @@ static int config_init_ssl(struct tls_config *c, const struct why *why)
 	mbedtls_ssl_conf_rng(&c->ssl, mbedtls_ctr_drbg_random, &c->random);
 	mbedtls_ssl_conf_authmode(&c->ssl, MBEDTLS_SSL_VERIFY_NONE);
 	mbedtls_ssl_conf_session_tickets(&c->ssl, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+	mbedtls_ssl_conf_ciphersuites(&c->ssl, tls_suites(tls_has_fast_gcm()));
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 	/* TLS 1.3 takes its keys and random bytes from here. Once for the process; again does
 	 * nothing. */
