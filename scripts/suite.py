@@ -293,6 +293,8 @@ def check_static(tally):
     cases.append(("needs no loader", "fail" if "INTERP" in elf else "pass"))
     cases.append(("needs no libraries", "fail" if "(NEEDED)" in elf else "pass"))
     cases.append(("binds now, stack not executable", "pass" if is_hardened(elf) else "fail"))
+    check = ["scripts/check-gcm", "nettle", BUILD / "static" / "mltunnel.map"]
+    cases.append(("AES-GCM is nettle's", "fail" if run(log, check, append=True) else "pass"))
     tally.add("static binary", cases, time.monotonic() - began, log)
 
 
