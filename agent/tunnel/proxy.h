@@ -10,6 +10,7 @@
 
 #include "agent/base/log.h"
 #include "agent/conf/schema.h"
+#include "agent/tunnel/health.h"
 
 /* owned by uplink */
 struct proxy {
@@ -18,7 +19,10 @@ struct proxy {
 	size_t roster_index;
 	struct sockaddr_storage local_addr;
 	bool has_local_addr; /* the host is numeric; else it is looked up for each connection */
-	bool is_up;
+	bool is_up, has_health;
+	/* the owner's */
+	void *owner;
+	struct health health;
 	/* private */
 	struct log *log;
 	char said[160];	    /* the last refusal that was logged */

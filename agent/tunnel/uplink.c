@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
@@ -13,6 +12,7 @@
 #include "agent/tunnel/advice.h"
 #include "agent/tunnel/link.h"
 #include "agent/tunnel/machine.h"
+#include "agent/tunnel/params.h"
 #include "agent/tunnel/relay.h"
 #include "agent/tunnel/solo.h"
 #include "agent/tunnel/workconn.h"
@@ -20,8 +20,6 @@
 #include "proto/base/text.h"
 #include "proto/session/retry.h"
 
-#define MLTUNNEL_FRP_VERSION \
-	"0.65.0" /* what Login.version says: frps shows it, nothing depends on it */
 #define FLUSH_ROUNDS \
 	8 /* of two records each per turn of the loop: then the other sockets are looked at */
 
@@ -59,6 +57,7 @@ struct uplink {
 	struct link link;
 	bool has_link;
 	struct client *client;
+	size_t n_healths; /* started and not gone */
 	struct workconn_host works;
 	struct solo_host solos;
 	struct relay_host relays;
@@ -67,6 +66,7 @@ struct uplink {
 static void uplink_flush(struct uplink *u);
 static void uplink_arm(struct uplink *u);
 static void uplink_close(struct uplink *u);
+static void uplink_pump(struct uplink *u);
 
 /* -- words
  * --------------------------------------------------------------------------------------------------------
@@ -110,6 +110,61 @@ static void uplink_failed(struct uplink *u, enum retry_class class, const char *
 	uplink_close(u);
 }
 
+/* -- health checks -- */
+
+static void uplink_on_health(void *arg, bool is_healthy)
+{
+	struct proxy *p = arg;
+	struct uplink *u = p->owner;
+
+	log_info(u->log, is_healthy ? "health check success" : "health check failed", "proxy",
+		 p->conf->name);
+	if (u->is_ending)
+		return;
+	roster_want(&u->roster, p->roster_index, is_healthy, loop_now_ms(u->loop));
+	if (u->client == NULL)
+		return;
+	client_sync(u->client, loop_now_ms(u->loop));
+	uplink_pump(u);
+}
+
+static void uplink_on_health_gone(void *arg)
+{
+	struct proxy *p = arg;
+	struct uplink *u = p->owner;
+
+	u->n_healths--;
+	loop_task_queue(u->loop, &u->flush);
+}
+
+/* A proxy with a health check is withdrawn until its service is well. */
+static void uplink_add_health(struct uplink *u, struct proxy *p)
+{
+	p->owner = u;
+	p->has_health = true;
+	roster_want(&u->roster, p->roster_index, false, loop_now_ms(u->loop));
+	health_init(&p->health, u->loop, u->server.resolver, p->conf, uplink_on_health,
+		    uplink_on_health_gone, p);
+}
+
+static void uplink_start_healths(struct uplink *u)
+{
+	for (size_t i = 0; i < u->conf->n_proxies; i++) {
+		if (!u->proxies[i].has_health)
+			continue;
+		u->n_healths++;
+		health_start(&u->proxies[i].health);
+	}
+}
+
+static void uplink_stop_healths(struct uplink *u)
+{
+	for (size_t i = 0; u->n_healths > 0 && i < u->conf->n_proxies; i++) {
+		if (u->proxies[i].has_health)
+			health_stop(&u->proxies[i].health);
+	}
+}
+
 /* -- the end of a connection -- */
 
 /* Everything of the connection is gone: wait for the next try, or end. */
@@ -117,7 +172,8 @@ static void uplink_closed(struct uplink *u)
 {
 	if (u->state != UPLINK_STATE_CLOSING || u->has_link)
 		return;
-	if (u->is_ending && (!list_is_empty(&u->relays.relays) || !list_is_empty(&u->solos.solos)))
+	if (u->is_ending && (!list_is_empty(&u->relays.relays) || !list_is_empty(&u->solos.solos) ||
+			     u->n_healths > 0))
 		return;
 	if (!u->is_ending) {
 		u->state = UPLINK_STATE_WAITING;
@@ -146,6 +202,7 @@ static void uplink_close(struct uplink *u)
 	if (u->is_ending) {
 		relay_end_all(&u->relays);
 		solo_close_all(&u->solos);
+		uplink_stop_healths(u);
 	}
 	for (i = 0; i < u->conf->n_proxies; i++)
 		proxy_on_lost(&u->proxies[i]);
@@ -404,30 +461,6 @@ static void uplink_on_gone(void *arg)
 	uplink_closed(u);
 }
 
-static int client_params_fill(struct uplink *u, const struct machine *m, struct client_params *p)
-{
-	const struct conf *conf = u->conf;
-
-	*p = (struct client_params){
-		.login.wire = conf->wire,
-		.login.token = span_str(u->token),
-		.login.login = {
-			.version = MLTUNNEL_FRP_VERSION,
-			.hostname = m->host,
-			.os = m->os,
-			.arch = m->arch,
-			.user = conf->user,
-			.run_id = u->run_id,
-			.pool_count = conf->pool_count,
-		},
-		.wall_s = (int64_t) time(NULL),
-		.is_mux = conf->is_mux,
-		.n_streams_max = conf->n_streams_max,
-		.heartbeat_ms = conf->heartbeat_ms,
-	};
-	return loop_random(p->login.iv, sizeof(p->login.iv));
-}
-
 /* The connection is ready for the session. */
 static void uplink_on_ready(void *arg)
 {
@@ -437,7 +470,7 @@ static void uplink_on_ready(void *arg)
 	int err;
 
 	machine_read(&m);
-	err = client_params_fill(u, &m, &p);
+	err = params_fill(&p, u->conf, &m, u->token, u->run_id);
 	if (err == 0)
 		err = client_new(&u->client, &p, &u->roster, loop_now_ms(u->loop));
 	if (err != 0) {
@@ -561,6 +594,8 @@ static int uplink_add_proxies(struct uplink *u)
 		err = roster_add(&u->roster, &conf->proxies[i].msg, p, &p->roster_index);
 		if (err != 0)
 			return err > 0 ? -E2BIG : err;
+		if (conf->proxies[i].health.kind != CONF_HEALTH_NONE)
+			uplink_add_health(u, p);
 	}
 	return 0;
 }
@@ -648,6 +683,7 @@ struct uplink *uplink_free(struct uplink *u)
 void uplink_start(struct uplink *u)
 {
 	retry_lost(&u->retry, RETRY_NETWORK, loop_now_ms(u->loop));
+	uplink_start_healths(u);
 	retry_hurry(&u->retry, loop_now_ms(u->loop)); /* a start is no storm */
 	u->state = UPLINK_STATE_WAITING;
 	uplink_arm(u);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* params.c - what we tell the server of ourselves. Floor 5. */
+#include "agent/tunnel/params.h"
+
+#include <time.h>
+
+#include "agent/base/loop.h"
+
+/* What Login.version says: frps shows it, nothing depends on it. */
+#define PARAMS_FRP_VERSION "0.65.0"
+
+int params_fill(struct client_params *p, const struct conf *conf, const struct machine *m,
+		const char *token, const char *run_id)
+{
+	static const enum prim_aead_kind kinds[] = { PRIM_AEAD_AES_256_GCM };
+	int err;
+
+	*p = (struct client_params){
+		.login.wire = conf->wire,
+		.login.token = span_str(token),
+		.login.login = {
+			.version = PARAMS_FRP_VERSION,
+			.hostname = m->host,
+			.os = m->os,
+			.arch = m->arch,
+			.user = conf->user,
+			.run_id = run_id,
+			.client_id = conf->client_id,
+			.metas = { .at = conf->metas.at, .n = conf->metas.n },
+			.pool_count = conf->pool_count,
+		},
+		.login.hello = {
+			.tls = conf->tls.is_on,
+			.tcp_mux = conf->is_mux,
+			.kinds = kinds,
+			.n_kinds = 1,
+		},
+		.wall_s = (int64_t) time(NULL),
+		.is_mux = conf->is_mux,
+		.n_streams_max = conf->n_streams_max,
+		.heartbeat_ms = conf->heartbeat_ms,
+	};
+	err = loop_random(p->login.iv, sizeof(p->login.iv));
+	if (err == 0)
+		err = loop_random(p->login.hello.random, sizeof(p->login.hello.random));
+	return err == 0 ? loop_random(p->login.nonce, sizeof(p->login.nonce)) : err;
+}

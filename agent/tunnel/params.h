@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* params.h - from the configuration to what one session's machine wants to know. Floor 5. */
+#pragma once
+#include "agent/conf/schema.h"
+#include "agent/tunnel/machine.h"
+#include "proto/session/client.h"
+
+/* Fresh random bytes and the time included. All strings stay borrowed, for the life of the session
+ * (@m: of client_new()). 0 or negated errno (no random bytes). */
+int params_fill(struct client_params *p, const struct conf *conf, const struct machine *m,
+		const char *token, const char *run_id);
