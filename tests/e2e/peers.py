@@ -301,7 +301,9 @@ class Lab:
 
     def start_by_ini(self, path, want_up=True, name="frpc"):
         """As the field does: a binary called frpc, -c FILE, the token also in the environment."""
-        agent = self.keep(Agent(self, [self.install("frpc"), "-c", path], self.env(), name))
+        # The file names the local ports; variables that do it as well are refused.
+        env = self.env(MLTUNNEL_INFERENCE_PORT=None, MLTUNNEL_POC_PORT=None)
+        agent = self.keep(Agent(self, [self.install("frpc"), "-c", path], env, name))
         if want_up:
             self.wait_up()
         return agent

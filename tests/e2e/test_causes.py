@@ -19,12 +19,12 @@ WORDS = {
     "port-taken-by-a-program": r"port unavailable.*remedy=",
     "name-taken": r"already (exists|in use).*remedy=.*CLIENT_ID",
     "port-not-allowed": r"port not allowed.*remedy=.*allowPorts",
-    "tls-to-a-plain-port": r"(?i)tls.*(plain|not TLS|no TLS|without TLS).*remedy=",
-    "plain-to-a-tls-port": r"(closed|ended|EOF).*remedy=.*tls",
+    "tls-to-a-plain-port": r"does not speak TLS.*remedy=.*TLS",
+    "plain-to-a-tls-port": r"login failed.*(closed|reset).*remedy=.*do tls and tcpMux agree",
     "no-such-name": r"(?i)(DNS|no such name|name).*remedy=.*DNS",
     "refused": r"(?i)refused.*remedy=.*nothing listens",
     "timed-out": r"(?i)(timed out|timeout).*remedy=.*firewall",
-    "silent-port": r"(?i)remedy=.*is it frps",
+    "silent-port": r"TLS handshake failed.*timed out.*remedy=",
 }
 
 

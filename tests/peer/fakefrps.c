@@ -149,15 +149,13 @@ static void link_settle(struct link *l)
 	}
 	if (s->is_frozen)
 		return;
-	if (s->want_rst) {
-		link_close(l, true, "us");
-		return;
-	}
 	if (buf_len(&s->out) > 0) {
 		write_copy(&l->tcp, buf_span(&s->out));
 		buf_eat(&s->out, buf_len(&s->out));
 	}
-	if (s->want_fin) {
+	if (s->want_rst) {
+		link_close(l, true, "us");
+	} else if (s->want_fin) {
 		s->want_fin = false;
 		link_shut(l);
 	}
