@@ -22,6 +22,7 @@
 #include <mbedtls/x509_crt.h>
 
 #include "agent/net/tls.h"
+#include "agent/net/tlssuite.h"
 #include "proto/base/buf.h"
 #include "proto/base/err.h"
 #include "proto/base/text.h"
@@ -253,6 +254,25 @@ static void test_tls_1_2_carries_bytes(void **state)
 {
 	(void) state;
 	check_echo("echo@1.2", 300000, 65536);
+}
+
+/* The peer leaves the choice to us, as servers in Go do. */
+static void test_the_faster_cipher_is_agreed_on(void **state)
+{
+	static const char *const modes[] = { "echo", "echo@1.2" };
+	const struct tls_params p = { .server_name = "127.0.0.1" };
+	const char *word = tls_has_fast_gcm() ? "AES-128-GCM" : "CHACHA20-POLY1305";
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		struct client c;
+
+		client_open(&c, &p, modes[i], "throwaway", /* client_ca= */ NULL);
+		client_must_handshake(&c);
+		if (strstr(tls_describe(c.tls), word) == NULL)
+			fail_msg("%s is not %s", tls_describe(c.tls), word);
+		client_close(&c);
+	}
 }
 
 static void test_bytes_may_arrive_one_by_one(void **state)
@@ -672,6 +692,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_default_accepts_a_throwaway_certificate_and_carries_bytes),
 		cmocka_unit_test(test_tls_1_2_carries_bytes),
+		cmocka_unit_test(test_the_faster_cipher_is_agreed_on),
 		cmocka_unit_test(test_bytes_may_arrive_one_by_one),
 		cmocka_unit_test(test_without_room_nothing_is_taken),
 		cmocka_unit_test(test_a_sink_without_memory_ends_the_connection),
