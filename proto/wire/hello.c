@@ -305,7 +305,7 @@ static int hello_derive_one(struct span token, struct span salt, enum prim_aead_
 int hello_derive(struct span token, struct span client_hello, struct span server_hello,
 		 enum prim_aead_kind kind, struct hello_keys *ret_k)
 {
-	uint8_t hash[PRIM_SHA256_LEN];
+	uint8_t hash[PRIM_SHA256_LEN] = { 0 };
 	struct span salt = span_of(hash, sizeof(hash));
 	struct hello_keys k;
 	int r;
