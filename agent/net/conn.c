@@ -393,6 +393,15 @@ int conn_adopt(struct conn *c, int fd)
 	return 0;
 }
 
+int conn_accept(struct conn *c, uv_tcp_t *listener)
+{
+	int err = uv_accept((uv_stream_t *) listener, (uv_stream_t *) &c->tcp);
+
+	if (err == 0)
+		conn_opened(c);
+	return err;
+}
+
 static bool sink_has_room(void *arg, size_t n)
 {
 	const struct conn *c = arg;

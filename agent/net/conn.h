@@ -74,6 +74,8 @@ int conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops, void *
 int conn_connect(struct conn *c, const struct sockaddr *addr);
 /* Take over the connected socket @fd. 0, or negated errno (@fd is closed then). */
 int conn_adopt(struct conn *c, int fd);
+/* Take over the connection that waits at @listener. 0 or negated errno. */
+int conn_accept(struct conn *c, uv_tcp_t *listener);
 /* Speak TLS from here on (nothing was read or written yet); on_ready() or on_error() follows. 0 or
  * -ENOMEM. */
 int conn_start_tls(struct conn *c, const struct tls_config *config);

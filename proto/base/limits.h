@@ -82,3 +82,17 @@
 #define LIMIT_LOCAL_QUEUED \
 	(256 * 1024) /* bytes for a local service kept before a socket source is stopped */
 /* clang-format on */
+
+/* -- admin API --------------------------------------------------------------------------------------------------- */
+#define LIMIT_HTTP_HEAD 8192		  /* of a request: what common servers take */
+#define LIMIT_HTTP_BODY (1024 * 1024)	  /* a whole configuration file */
+#define LIMIT_HTTP_ANSWER (4 * 1024 * 1024) /* the status of LIMIT_PROXIES proxies with long names */
+#define LIMIT_HTTP_CONNS 16		  /* at once; the next ones wait in the kernel */
+#define WAIT_HTTP_REQUEST_MS 10000	  /* from the first byte of a request to its last */
+#define WAIT_HTTP_IDLE_MS 60000		  /* between two requests; also the time to take an answer */
+#define WAIT_HTTP_LINGER_MS 1000	  /* for the end of a peer that was answered and told so */
+
+/* -- log files --------------------------------------------------------------------------------------------------- */
+#define LIMIT_LOG_FILE (64 * 1024 * 1024) /* a file is rotated at this size, and each day */
+#define LIMIT_LOG_FILES 32		  /* rotated files kept: a hot debug log does not fill the disk */
+#define WAIT_LOG_REOPEN_MS 1000		  /* between two looks whether the log file is still there */
