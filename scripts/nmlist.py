@@ -29,7 +29,7 @@ def read_symbols(path):
 
 def is_mutable(symbol, section):
     """Does this symbol live in memory that the program writes (constants with addresses in them do not count)?"""
-    if symbol.startswith(("__asan", "__ubsan", "__sancov", "__gcov", "__llvm", "__profc", "__profd", ".L", "$")):
+    if symbol.startswith(("__asan", "__ubsan", "__sancov", "__gcov", "__llvm", "__profc", "__profd", "DW.ref.", ".L", "$")):
         return False
     return section == "*COM*" or section.split(".")[1:2] in (["data"], ["bss"], ["tdata"], ["tbss"]) and not (
         section.startswith(".data.rel.ro")
