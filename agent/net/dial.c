@@ -29,17 +29,19 @@
 #include "proto/base/limits.h"
 #include "proto/base/list.h"
 
-/* A peer that vanished while nothing is sent is found within 60 + 6 * 10 s; sessions have their
- * own, faster detector. */
-#define DIAL_KEEP_IDLE_S 60
+/* After the silence of the options a peer that vanished is found within 6 * 10 s; sessions have
+ * their own, faster detector. */
 #define DIAL_KEEP_EVERY_S 10
 #define DIAL_KEEP_TRIES 6
+#define DIAL_KEEP_IDLE_MAX_S 32767 /* the kernel takes no more (tcp(7) TCP_KEEPIDLE) */
 
 struct dial {
 	struct loop *loop;
 	dial_fn *on_done;
 	void *arg;
-	struct resolve *lookup; /* NULL: over */
+	int keepalive_s;	       /* 0: off */
+	struct sockaddr_storage local; /* AF_UNSPEC: the kernel's choice */
+	struct resolve *lookup;	       /* NULL: over */
 	struct timer deadline, happy;
 	struct resolve_answer answer;
 	size_t n_tried;		 /* of the answer's addresses */
@@ -55,7 +57,7 @@ struct attempt {
 	const struct sockaddr_storage *to; /* in the dial */
 };
 
-static const char *why_of(int err)
+static const char *why_of(int err, bool has_local)
 {
 	switch (-err) {
 	case ECONNREFUSED: return "connection refused: nothing listens on that port";
@@ -65,8 +67,14 @@ static const char *why_of(int err)
 	case ECONNRESET: return "the connection was reset at once";
 	case EACCES:
 	case EPERM: return "forbidden by this machine (firewall?)";
-	case EADDRNOTAVAIL: return "no local address or port is left for it";
-	case EAFNOSUPPORT: return "this machine does not speak that address family";
+	case EADDRNOTAVAIL:
+		return has_local
+			       ? "this machine does not have the local address to dial from, or no port is left"
+			       : "no local address or port is left for it";
+	case EAFNOSUPPORT:
+		return has_local
+			       ? "the local address to dial from is of another family (IPv4, IPv6)"
+			       : "this machine does not speak that address family";
 	case EMFILE:
 	case ENFILE: return "no file descriptor is left";
 	case ENOMEM:
@@ -90,6 +98,11 @@ static void addr_print(const struct sockaddr_storage *sa, char *dst, size_t cap)
 		(void) inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip));
 		(void) snprintf(dst, cap, "%s:%u", ip, ntohs(v4->sin_port));
 	}
+}
+
+static socklen_t addr_len(const struct sockaddr_storage *sa)
+{
+	return sa->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
 /* -- attempts -------------------------------------------------------------- */
@@ -145,7 +158,7 @@ static void dial_note_failure(struct dial *d, const struct sockaddr_storage *to,
 		return;
 	d->last.err = err;
 	d->last.stage = DIAL_STAGE_CONNECT;
-	d->last.why = why_of(err);
+	d->last.why = why_of(err, d->local.ss_family != AF_UNSPEC);
 	addr_print(to, d->last.addr, sizeof(d->last.addr));
 }
 
@@ -196,40 +209,56 @@ static void on_attempt_ready(uv_poll_t *poll, int status, int events)
 	attempt_end(a, -err);
 }
 
-static void socket_set_options(int fd)
+static void socket_set_options(int fd, int keepalive_s)
 {
-	static const struct {
+	const struct {
 		int level, name, value;
 	} options[] = {
 		{ IPPROTO_TCP, TCP_NODELAY, 1 },
-		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
-		{ IPPROTO_TCP, TCP_KEEPIDLE, DIAL_KEEP_IDLE_S },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 }, /* and with it: */
+		{ IPPROTO_TCP, TCP_KEEPIDLE, keepalive_s },
 		{ IPPROTO_TCP, TCP_KEEPINTVL, DIAL_KEEP_EVERY_S },
 		{ IPPROTO_TCP, TCP_KEEPCNT, DIAL_KEEP_TRIES },
 	};
+	size_t n = keepalive_s > 0 ? sizeof(options) / sizeof(options[0]) : 1;
 
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+	for (size_t i = 0; i < n; i++) {
 		/* A kernel that refuses one of them still gives a connection that works. */
 		(void) setsockopt(fd, options[i].level, options[i].name, &options[i].value,
 				  sizeof(options[i].value));
 	}
 }
 
-/* A socket that connects to @to. 0 or negated errno. */
-static int socket_connect(const struct sockaddr_storage *to, int *ret_fd)
+/* 0 or negated errno. */
+static int socket_bind(int fd, const struct sockaddr_storage *local)
 {
-	socklen_t len = to->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-						  : sizeof(struct sockaddr_in);
-	int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	int err;
+	int on = 1;
 
+	if (local->ss_family == AF_UNSPEC)
+		return 0;
+	/* The port is chosen by connect(), so that one is shared by connections to several places.
+	 * A kernel without it chooses one now. */
+	(void) setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	return bind(fd, (const struct sockaddr *) local, addr_len(local)) < 0 ? -errno : 0;
+}
+
+/* A socket that connects to @to. 0 or negated errno. */
+static int socket_connect(const struct dial *d, const struct sockaddr_storage *to, int *ret_fd)
+{
+	int fd, err;
+
+	if (d->local.ss_family != AF_UNSPEC && d->local.ss_family != to->ss_family)
+		return -EAFNOSUPPORT;
+	fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (fd < 0)
 		return -errno;
-	socket_set_options(fd);
-	if (connect(fd, (const struct sockaddr *) to, len) < 0 && errno != EINPROGRESS &&
-	    errno != EINTR) {
+	socket_set_options(fd, d->keepalive_s);
+	err = socket_bind(fd, &d->local);
+	if (err == 0 && connect(fd, (const struct sockaddr *) to, addr_len(to)) < 0 &&
+	    errno != EINPROGRESS && errno != EINTR)
 		err = -errno;
-		(void) close(fd); /* the error of connect() is the one that counts */
+	if (err < 0) {
+		(void) close(fd); /* the error before is the one that counts */
 		return err;
 	}
 	*ret_fd = fd;
@@ -244,7 +273,7 @@ static int attempt_start(struct dial *d, const struct sockaddr_storage *to)
 
 	if (a == NULL)
 		return -ENOMEM;
-	r = socket_connect(to, &a->fd);
+	r = socket_connect(d, to, &a->fd);
 	if (r < 0) {
 		free(a);
 		return r;
@@ -315,7 +344,7 @@ static void on_deadline(struct timer *t)
 		const struct attempt *a = container_of(d->attempts.prev, struct attempt, link);
 
 		d->last.stage = DIAL_STAGE_CONNECT;
-		d->last.why = why_of(-ETIMEDOUT);
+		d->last.why = why_of(-ETIMEDOUT, /* has_local= */ false);
 		addr_print(a->to, d->last.addr,
 			   sizeof(d->last.addr)); /* one is under way, or the dial had ended */
 	}
@@ -323,8 +352,26 @@ static void on_deadline(struct timer *t)
 	dial_end(d, &d->last, /* fd= */ -1);
 }
 
-int dial_start(struct loop *l, struct resolver *r, const char *host, uint16_t port,
-	       uint64_t deadline_ms, dial_fn *on_done, void *arg, struct dial **ret_d)
+/* 0 or -EINVAL. */
+static int dial_set_options(struct dial *d, const struct dial_options *o)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *) &d->local;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) &d->local;
+
+	d->keepalive_s = o->keepalive_s < DIAL_KEEP_IDLE_MAX_S ? (int) o->keepalive_s
+							       : DIAL_KEEP_IDLE_MAX_S;
+	d->local.ss_family = AF_UNSPEC;
+	if (o->local_ip == NULL)
+		return 0;
+	/* A link-local address with its interface is understood here, too; port 0. */
+	if (uv_ip4_addr(o->local_ip, 0, v4) != 0 && uv_ip6_addr(o->local_ip, 0, v6) != 0)
+		return -EINVAL;
+	return 0;
+}
+
+int dial_start_with(struct loop *l, struct resolver *r, const struct dial_options *o,
+		    const char *host, uint16_t port, uint64_t deadline_ms, dial_fn *on_done,
+		    void *arg, struct dial **ret_d)
 {
 	struct dial *d = calloc(1, sizeof(*d));
 	int err;
@@ -337,7 +384,9 @@ int dial_start(struct loop *l, struct resolver *r, const char *host, uint16_t po
 	list_init(&d->attempts);
 	timer_init(&d->deadline, l, on_deadline);
 	timer_init(&d->happy, l, on_happy);
-	err = resolve_start(r, host, port, on_resolved, d, &d->lookup);
+	err = dial_set_options(d, o);
+	if (err == 0)
+		err = resolve_start(r, host, port, on_resolved, d, &d->lookup);
 	if (err < 0) {
 		free(d);
 		return err;
@@ -345,6 +394,14 @@ int dial_start(struct loop *l, struct resolver *r, const char *host, uint16_t po
 	timer_set(&d->deadline, deadline_ms);
 	*ret_d = d;
 	return 0;
+}
+
+int dial_start(struct loop *l, struct resolver *r, const char *host, uint16_t port,
+	       uint64_t deadline_ms, dial_fn *on_done, void *arg, struct dial **ret_d)
+{
+	const struct dial_options o = { .keepalive_s = DIAL_KEEPALIVE_S };
+
+	return dial_start_with(l, r, &o, host, port, deadline_ms, on_done, arg, ret_d);
 }
 
 struct dial *dial_cancel(struct dial *d)

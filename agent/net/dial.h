@@ -20,10 +20,23 @@ struct dial_result {
 /* On success *fd is a connected non-blocking socket with TCP_NODELAY, now the callee's. */
 typedef void dial_fn(void *arg, const struct dial_result *r, int fd);
 
+struct dial_options {
+	/* Numeric: the address to dial from; NULL: the kernel's choice. Addresses of the other
+	 * family are not tried then. */
+	const char *local_ip;
+	/* Silence before TCP probes the peer; 0: never. */
+	unsigned keepalive_s;
+};
+#define DIAL_KEEPALIVE_S 60 /* of dial_start(): a vanished peer is found after 2 min */
+
 /* Start. @deadline_ms absolute for the whole. The result always comes from the loop, exactly once,
  * unless cancelled.
  * @on_done is called last: the dial is gone then. 0, -ENOMEM. */
 int dial_start(struct loop *l, struct resolver *r, const char *host, uint16_t port,
 	       uint64_t deadline_ms, dial_fn *on_done, void *arg, struct dial **ret_d);
+/* The same with options, copied. Also -EINVAL: @o->local_ip is not numeric. */
+int dial_start_with(struct loop *l, struct resolver *r, const struct dial_options *o,
+		    const char *host, uint16_t port, uint64_t deadline_ms, dial_fn *on_done,
+		    void *arg, struct dial **ret_d);
 /* No result will come; NULL is fine; returns NULL. */
 struct dial *dial_cancel(struct dial *d);

@@ -45,6 +45,7 @@ struct bench {
 	int first, second;	/* sockets bound to 127.0.0.1 and .2; only the second listens */
 	int fillers[N_FILLERS]; /* connections that fill the backlog of the first */
 	uint16_t port;
+	struct dial_options options;
 	struct dial *dial;
 	struct dial_result result;
 	int fd;
@@ -90,6 +91,7 @@ static int bind_to(uint32_t ip, uint16_t port, uint16_t *ret_port)
 static void bench_open(struct bench *b)
 {
 	memset(b, 0, sizeof(*b));
+	b->options.keepalive_s = DIAL_KEEPALIVE_S;
 	for (int i = 0; i < N_FILLERS; i++)
 		b->fillers[i] = -1;
 	assert_int_equal(loop_new(&b->loop, /* log= */ NULL), 0);
@@ -149,8 +151,8 @@ static void start(struct bench *b, const char *host, uint64_t wait_ms)
 	b->fd = -1;
 	b->start_ms = clock_ms();
 	uv_update_time(&b->loop->uv);
-	assert_int_equal(dial_start(b->loop, b->resolver, host, b->port,
-				    loop_now_ms(b->loop) + wait_ms, on_result, b, &b->dial),
+	assert_int_equal(dial_start_with(b->loop, b->resolver, &b->options, host, b->port,
+					 loop_now_ms(b->loop) + wait_ms, on_result, b, &b->dial),
 			 0);
 	assert_int_equal(b->n_results, 0); /* never from inside */
 }
@@ -200,6 +202,69 @@ static void test_a_numeric_address_is_connected_with_all_options(void **state)
 	assert_true(fcntl(b.fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(b.fd, F_GETFD) & FD_CLOEXEC);
 	check_connected(&b);
+	bench_close(&b);
+}
+
+static void test_keepalive_is_as_long_as_asked(void **state)
+{
+	struct bench b;
+
+	(void) state;
+	bench_open(&b);
+	b.options.keepalive_s = 7200;
+	dial(&b, "127.0.0.2", 5000);
+	assert_int_equal(option(b.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option(b.fd, IPPROTO_TCP, TCP_KEEPIDLE), 7200);
+	check_connected(&b);
+	b.options.keepalive_s = UINT32_MAX; /* the kernel's maximum */
+	dial(&b, "127.0.0.2", 5000);
+	assert_int_equal(option(b.fd, IPPROTO_TCP, TCP_KEEPIDLE), 32767);
+	check_connected(&b);
+	b.options.keepalive_s = 0;
+	dial(&b, "127.0.0.2", 5000);
+	assert_int_equal(option(b.fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+	assert_int_equal(option(b.fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	check_connected(&b);
+	bench_close(&b);
+}
+
+static void test_it_dials_from_the_local_address(void **state)
+{
+	struct sockaddr_in from = { .sin_family = AF_UNSPEC };
+	socklen_t len = sizeof(from);
+	struct bench b;
+	int fd;
+
+	(void) state;
+	bench_open(&b);
+	b.options.local_ip = "127.0.0.9";
+	dial(&b, "two.test", 5000); /* each attempt */
+	fd = accept(b.second, (struct sockaddr *) &from, &len);
+	assert_true(fd >= 0);
+	(void) close(fd);
+	assert_int_equal(ntohl(from.sin_addr.s_addr), 0x7f000009);
+	check_connected(&b);
+	bench_close(&b);
+}
+
+static void test_a_local_address_that_cannot_be_used_is_said(void **state)
+{
+	struct bench b;
+
+	(void) state;
+	bench_open(&b);
+	b.options.local_ip = "192.0.2.1";
+	dial(&b, "127.0.0.2", 5000);
+	assert_int_equal(b.result.err, -EADDRNOTAVAIL);
+	assert_non_null(strstr(b.result.why, "does not have the local address"));
+	b.options.local_ip = "::1";
+	dial(&b, "127.0.0.2", 5000);
+	assert_int_equal(b.result.err, -EAFNOSUPPORT);
+	assert_non_null(strstr(b.result.why, "another family"));
+	b.options.local_ip = "nowhere.test";
+	assert_int_equal(dial_start_with(b.loop, b.resolver, &b.options, "127.0.0.2", b.port,
+					 loop_now_ms(b.loop) + 5000, on_result, &b, &b.dial),
+			 -EINVAL);
 	bench_close(&b);
 }
 
@@ -393,6 +458,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_numeric_address_is_connected_with_all_options),
+		cmocka_unit_test(test_keepalive_is_as_long_as_asked),
+		cmocka_unit_test(test_it_dials_from_the_local_address),
+		cmocka_unit_test(test_a_local_address_that_cannot_be_used_is_said),
 		cmocka_unit_test(test_refused_is_said_at_once),
 		cmocka_unit_test(test_after_a_refusal_the_next_address_follows_at_once),
 		cmocka_unit_test(test_a_silent_address_costs_250_ms),
