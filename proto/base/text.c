@@ -163,6 +163,45 @@ bool text_is_ip(const char *s)
 	return inet_pton(AF_INET, s, &in) == 1 || text_is_ipv6(s);
 }
 
+struct text_ip text_ip_of(const uint8_t *bytes, size_t len)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct text_ip ip = { .len = (uint8_t) len };
+
+	MUST(len == 4 || len == 16);
+	if (len == 16 && memcmp(bytes, mapped, sizeof(mapped)) == 0) {
+		ip.len = 4;
+		bytes += sizeof(mapped);
+	}
+	memcpy(ip.bytes, bytes, ip.len);
+	return ip;
+}
+
+int text_parse_ip(const char *s, struct text_ip *ret_ip)
+{
+	char addr[INET6_ADDRSTRLEN];
+	size_t n = strcspn(s, "%");
+	uint8_t bytes[16];
+
+	if (!text_is_ip(s))
+		return TEXT_E_BAD;
+	MUST(n < sizeof(addr)); /* it was a good one */
+	memcpy(addr, s, n);
+	addr[n] = '\0';
+	if (inet_pton(AF_INET, addr, bytes) == 1) {
+		*ret_ip = text_ip_of(bytes, 4);
+	} else {
+		MUST(inet_pton(AF_INET6, addr, bytes) == 1);
+		*ret_ip = text_ip_of(bytes, 16);
+	}
+	return 0;
+}
+
+void text_format_ip(const struct text_ip *ip, char dst[static TEXT_IP_CAP])
+{
+	MUST(inet_ntop(ip->len == 4 ? AF_INET : AF_INET6, ip->bytes, dst, TEXT_IP_CAP) != NULL);
+}
+
 static bool text_is_label_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

@@ -34,6 +34,18 @@ int text_parse_hostport(const char *s, uint16_t default_port, struct text_hostpo
  */
 bool text_is_ip(const char *s);
 
+struct text_ip {
+	uint8_t bytes[16]; /* zero beyond len */
+	uint8_t len;	   /* 4 or 16 */
+};
+/* The same as bytes; an IPv4 address inside IPv6 (::ffff:1.2.3.4) is that IPv4 address, a zone is
+ * dropped. 0 or TEXT_E_BAD. */
+int text_parse_ip(const char *s, struct text_ip *ret_ip);
+/* Of @len bytes, 4 or 16; mapped as above. */
+struct text_ip text_ip_of(const uint8_t *bytes, size_t len);
+#define TEXT_IP_CAP 46 /* INET6_ADDRSTRLEN */
+void text_format_ip(const struct text_ip *ip, char dst[static TEXT_IP_CAP]);
+
 /* Write foreign bytes for a person: printable ASCII as is, the rest as \xNN, a quote and backslash
  * escaped; cut with
  * "..." when @cap is too small. Always terminated; returns @dst. @cap >= 8. */

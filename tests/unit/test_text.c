@@ -200,6 +200,37 @@ static void test_is_ip(void **state)
 	assert_false(text_is_ip("0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0"));
 }
 
+static void test_ip_as_bytes(void **state)
+{
+	static const struct {
+		const char *text, *canonical;
+		uint8_t len;
+	} good[] = {
+		{ "192.0.2.7", "192.0.2.7", 4 },
+		{ "0.0.0.0", "0.0.0.0", 4 },
+		{ "::ffff:192.0.2.7", "192.0.2.7", 4 },
+		{ "::FFFF:c000:0207", "192.0.2.7", 4 },
+		{ "::", "::", 16 },
+		{ "2001:DB8:0:0::7", "2001:db8::7", 16 },
+		{ "fe80::1%eth0", "fe80::1", 16 },
+	};
+	static const char *const bad[] = { "", "1.2.3", "1.2.3.4.5", "1.2.3.4%e", "::1%e", "x" };
+	struct text_ip ip;
+	char text[TEXT_IP_CAP];
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(text_parse_ip(good[i].text, &ip), 0);
+		assert_int_equal(ip.len, good[i].len);
+		for (size_t k = ip.len; k < sizeof(ip.bytes); k++)
+			assert_int_equal(ip.bytes[k], 0);
+		text_format_ip(&ip, text);
+		assert_string_equal(text, good[i].canonical);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(text_parse_ip(bad[i], &ip), TEXT_E_BAD);
+}
+
 static void test_escape(void **state)
 {
 	char out[64], tiny[8];
@@ -312,11 +343,17 @@ static void test_dup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_u64),	 cmocka_unit_test(test_port),
-		cmocka_unit_test(test_bool),	 cmocka_unit_test(test_duration),
-		cmocka_unit_test(test_hostport), cmocka_unit_test(test_is_ip),
-		cmocka_unit_test(test_escape),	 cmocka_unit_test(test_escape_of_anything),
-		cmocka_unit_test(test_hex),	 cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_u64),
+		cmocka_unit_test(test_port),
+		cmocka_unit_test(test_bool),
+		cmocka_unit_test(test_duration),
+		cmocka_unit_test(test_hostport),
+		cmocka_unit_test(test_is_ip),
+		cmocka_unit_test(test_ip_as_bytes),
+		cmocka_unit_test(test_escape),
+		cmocka_unit_test(test_escape_of_anything),
+		cmocka_unit_test(test_hex),
+		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_dup),
 	};
 
