@@ -432,7 +432,14 @@ static void on_mux_event(struct fake_session *s, const struct mux_event *ev)
 		pipe_feed(p, ev->data);
 		mux_consume(s->mux, ev->stream, ev->data.len);
 		break;
-	case MUX_EV_FIN: fake_say(s, "fin", ",\"stream\":%u", p->id); break;
+	case MUX_EV_FIN:
+		fake_say(s, "fin", ",\"stream\":%u", p->id);
+		if (p->role == FAKE_ROLE_JOINED) /* its user decides */
+			break;
+		mux_fin(s->mux, ev->stream);
+		mux_forget(s->mux, ev->stream);
+		pipe_free(p);
+		break;
 	case MUX_EV_RST:
 		fake_say(s, "rst", ",\"stream\":%u", p->id);
 		mux_forget(s->mux, ev->stream);
