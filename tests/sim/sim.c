@@ -106,6 +106,13 @@ static void conn_close_agent(struct sim *s, struct sim_conn *c)
 	wire_push(s, &c->wires[TAP_UP], span_of(NULL, 0), true);
 }
 
+/* From here on the agent's machines run, or no more. */
+static void agent_enter(struct sim *s, bool is_entered)
+{
+	if (s->on_agent != NULL)
+		s->on_agent(s, is_entered);
+}
+
 /* -- agent -------------------------------------------------------------------------------------- */
 
 static int op_reserve(void *owner, void *h, uint8_t **ret_dst, size_t *ret_cap)
@@ -254,10 +261,17 @@ static bool agent_events(struct sim *s)
 {
 	struct client_event ev;
 
-	while (client_next(s->client, &ev) == 0)
+	for (;;) {
+		int err;
+
+		agent_enter(s, true);
+		err = client_next(s->client, &ev);
+		agent_enter(s, false);
+		if (err != 0)
+			return true;
 		if (agent_on_event(s, &ev))
 			return false;
-	return true;
+	}
 }
 
 static void agent_turns(struct sim *s)
@@ -276,9 +290,14 @@ static bool agent_drain(struct sim *s)
 	bool has_sent = false;
 	struct span out;
 
-	while (w->in_flight < s->wire_max && (out = client_drain(s->client)).len > 0) {
+	while (w->in_flight < s->wire_max) {
 		size_t n = s->wire_max - w->in_flight;
 
+		agent_enter(s, true);
+		out = client_drain(s->client);
+		agent_enter(s, false);
+		if (out.len == 0)
+			break;
 		n = 1 + env_random(&s->env, (uint32_t) (n < out.len ? n : out.len));
 		tap_sent(&s->conn->tap, TAP_UP, span_head(out, n));
 		wire_push(s, w, span_head(out, n), false);
@@ -303,7 +322,9 @@ static void agent_pump(struct sim *s)
 		PROMISE(&s->env, n < 100000);
 		if (client_deadline(s->client) <= s->env.now_ms) {
 			agent_wake(s);
+			agent_enter(s, true);
 			client_tick(s->client, s->env.now_ms);
+			agent_enter(s, false);
 			if (!agent_events(s))
 				return;
 			/* Nothing is due twice: else a driver's loop would spin. */
@@ -343,9 +364,11 @@ static void agent_on_dialed(struct sim *s)
 	p.login.login.run_id = s->run_id[0] != '\0' ? s->run_id : NULL;
 	for (size_t i = 0; i < sizeof(p.login.iv); i++)
 		p.login.iv[i] = (uint8_t) env_random(&s->env, 256);
+	agent_enter(s, true);
 	err = client_new(&s->client, &p, &s->roster, s->env.now_ms);
+	agent_enter(s, false);
 	if (err != 0) {
-		PROMISE(&s->env, err == -ENOMEM && s->has_memory_faults);
+		PROMISE(&s->env, err == -ENOMEM && s->on_agent != NULL);
 		retry_lost(&s->retry, RETRY_NETWORK, s->env.now_ms);
 		return;
 	}
@@ -684,6 +707,8 @@ void sim_pause(struct sim *s, uint64_t ms)
 
 void sim_leave(struct sim *s)
 {
+	agent_enter(s, true);
 	client_leave(s->client, s->env.now_ms);
+	agent_enter(s, false);
 	agent_pump(s);
 }

@@ -47,6 +47,8 @@ struct sim {
 	uint32_t latency_ms;
 	size_t wire_max; /* bytes under way in one direction */
 	bool is_net_down;
+	void (*on_agent)(struct sim *s, bool is_entered); /* around calls of the agent's machines; NULL: none */
+	void *user;
 	bool keeps_run_id;
 	/* read-only */
 	struct frps frps;
@@ -71,7 +73,6 @@ struct sim {
 	uint64_t spin_ms;
 	unsigned n_spins;
 	uint64_t wake_ms;
-	bool has_memory_faults; /* -ENOMEM is no broken promise */
 };
 
 /* Up after a short while; the server is there. */
