@@ -151,14 +151,16 @@ static uint64_t roster_first_due(const struct roster *r, const struct roster_ent
 	return due_ms;
 }
 
-int roster_add(struct roster *r, const struct msg_new_proxy *msg, void *user, size_t *ret_i)
+/* A place for one more: an old one, or a new one at the end. */
+static int roster_find_place(struct roster *r, size_t *ret_i)
 {
 	struct roster_entry *grown;
-	size_t cap;
+	size_t cap, i = r->n_entries;
 
-	if (r->n_entries == LIMIT_PROXIES)
-		return ROSTER_E_FULL;
-	if (r->n_entries == r->cap) {
+	for (size_t j = 0; r->n_removed > 0 && j < r->n_entries && i == r->n_entries; j++)
+		if (r->entries[j].msg == NULL)
+			i = j;
+	if (i == r->n_entries && r->n_entries == r->cap) {
 		cap = r->cap > 0 ? r->cap * 2 : 8;
 		grown = realloc(r->entries, cap * sizeof(*grown));
 		if (grown == NULL)
@@ -166,14 +168,67 @@ int roster_add(struct roster *r, const struct msg_new_proxy *msg, void *user, si
 		r->entries = grown;
 		r->cap = cap;
 	}
-	r->entries[r->n_entries] = (struct roster_entry){ .msg = msg,
-							  .user = user,
-							  .is_wanted = true };
-	*ret_i = r->n_entries++;
+	if (i < r->n_entries)
+		r->n_removed--;
+	else
+		r->n_entries++;
+	*ret_i = i;
+	return 0;
+}
+
+int roster_add(struct roster *r, const struct msg_new_proxy *msg, void *user, size_t *ret_i)
+{
+	struct roster_entry *e;
+	int err;
+
+	if (r->n_entries - r->n_removed == LIMIT_PROXIES)
+		return ROSTER_E_FULL;
+	err = roster_find_place(r, ret_i);
+	if (err != 0)
+		return err;
+	e = &r->entries[*ret_i];
+	*e = (struct roster_entry){ .msg = msg, .user = user, .is_wanted = true };
 	if (r->is_open) { /* the next roster_next() asks, or finds out when it may */
-		r->entries[*ret_i].due_ms = roster_first_due(r, &r->entries[*ret_i], 0);
+		e->due_ms = roster_first_due(r, e, 0);
 		r->wake_ms = 0;
 	}
+	return 0;
+}
+
+void roster_replace(struct roster *r, size_t i, const struct msg_new_proxy *msg, void *user,
+		    uint64_t now_ms)
+{
+	struct roster_entry *e = &r->entries[i];
+
+	MUST(i < r->n_entries && e->msg != NULL);
+	roster_want(r, i, false, now_ms);
+	r->n_removed -= (size_t) e->is_removed;
+	e->is_removed = false;
+	e->msg = msg;
+	e->user = user;
+	e->n_refused = 0;
+	roster_want(r, i, true, now_ms);
+}
+
+void roster_remove(struct roster *r, size_t i, uint64_t now_ms)
+{
+	struct roster_entry *e = &r->entries[i];
+
+	MUST(i < r->n_entries && !e->is_removed);
+	roster_want(r, i, false, now_ms);
+	e->is_removed = true;
+	r->n_removed++;
+}
+
+int roster_forget(struct roster *r, size_t i)
+{
+	struct roster_entry *e = &r->entries[i];
+
+	MUST(i < r->n_entries && e->is_removed && e->msg != NULL);
+	if (e->is_live || e->n_stale > 0)
+		return ROSTER_E_BUSY;
+	e->msg = NULL;
+	e->user = NULL;
 	return 0;
 }
 
@@ -330,7 +385,9 @@ int roster_answer(struct roster *r, const char *name, const char *error, uint64_
 int roster_find(const struct roster *r, const char *name, size_t *ret_i)
 {
 	for (size_t i = 0; i < r->n_entries; i++) {
-		if (r->entries[i].msg->name != NULL && strcmp(r->entries[i].msg->name, name) == 0) {
+		const struct msg_new_proxy *msg = r->entries[i].msg;
+
+		if (msg != NULL && msg->name != NULL && strcmp(msg->name, name) == 0) {
 			*ret_i = i;
 			return 0;
 		}

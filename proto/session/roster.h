@@ -37,6 +37,7 @@ struct roster_entry {
 	void *user;
 	bool is_wanted; /* false: withdrawn (unhealthy, removed, shutting down) */
 	/* read-only */
+	bool is_removed; /* see roster_remove(); with @msg NULL its place is free */
 	enum roster_state state;
 	enum roster_cause cause;
 	bool was_up;	    /* when it left ASKED or UP last, it was UP */
@@ -56,10 +57,10 @@ struct roster {
 	/* set by owner */
 	bool all_or_none;
 	/* read-only */
-	struct roster_entry *entries; /* owned; index = handle, stable until roster_deinit */
-	size_t n_entries;
+	struct roster_entry *entries; /* owned; index = handle, stable until roster_forget */
+	size_t n_entries;	      /* free places included */
 	/* private; invariant: nothing is due before wake_ms */
-	size_t cap;
+	size_t cap, n_removed;
 	uint64_t rng, seq, wake_ms;
 	uint64_t swept_ms; /* time of the last look for late answers */
 	size_t n_closing;  /* entries that are live and neither ASKED nor UP */
@@ -69,9 +70,19 @@ struct roster {
 
 void roster_init(struct roster *r, uint64_t seed);
 void roster_deinit(struct roster *r);
-/* Append an entry, wanted and OFF. 0, -ENOMEM, or ROSTER_E_FULL (LIMIT_PROXIES). */
+/* Make an entry, wanted and OFF. 0, -ENOMEM, or ROSTER_E_FULL (LIMIT_PROXIES). */
 enum { ROSTER_E_FULL = 1 };
 int roster_add(struct roster *r, const struct msg_new_proxy *msg, void *user, size_t *ret_i);
+/* Entry @i has changed, or is wanted again after roster_remove(): what the server holds of it is
+ * closed, then it is asked for as @msg says, which has the same name. Forgets refusals. */
+void roster_replace(struct roster *r, size_t i, const struct msg_new_proxy *msg, void *user,
+		    uint64_t now_ms);
+/* Withdraw it for ever; @msg and @user are needed until roster_forget(). */
+void roster_remove(struct roster *r, size_t i, uint64_t now_ms);
+/* A removed one: 0, it is closed at the server and forgotten, its place may be used again; or
+ * ROSTER_E_BUSY: it is still needed. */
+enum { ROSTER_E_BUSY = 1 };
+int roster_forget(struct roster *r, size_t i);
 /* The control channel is up: everything wanted may be asked for from @now_ms on. */
 void roster_start(struct roster *r, uint64_t now_ms);
 /* The control channel is gone: all OFF; refusal counters stay. */
