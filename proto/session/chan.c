@@ -108,7 +108,8 @@ int chan_next(struct chan *c, struct span *in, struct msg *ret_m)
 	if (r != 0)
 		return r;
 	if (f.kind != FRAME_MESSAGE)
-		return chan_bad(c, "a hello frame in place of a message");
+		return chan_bad(c, f.kind == FRAME_UDP ? "a datagram in place of a message"
+						       : "a hello frame in place of a message");
 	r = msg_decode(f.type, f.body, ret_m, &why);
 	return r == MSG_E_BAD ? chan_bad(c, why) : r;
 }

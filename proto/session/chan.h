@@ -32,7 +32,7 @@ enum { CHAN_E_MORE = 1, CHAN_E_BAD = 2 };
  * Eat the next frame from the front of *in. 0 and *ret_f (valid until the next call), CHAN_E_MORE
  * (all of *in eaten), CHAN_E_BAD (see c->why; the channel is dead), -ENOMEM. */
 int chan_next_frame(struct chan *c, struct span *in, struct frame *ret_f);
-/* The same, decoded; a hello frame is CHAN_E_BAD. The caller owes msg_deinit(). */
+/* The same, decoded; a hello frame or a FRAME_UDP is CHAN_E_BAD. The caller owes msg_deinit(). */
 int chan_next(struct chan *c, struct span *in, struct msg *ret_m);
 
 /* Queue @m. 0, -ENOMEM, -EINVAL, BUF_E_FULL (out_max), or FRAME_E_BAD (too long for the wire):

@@ -9,6 +9,7 @@
 #define V1_HEADER 9 /* type byte | length i64 */
 #define V2_HEADER 8 /* frame type u16 | flags u16, 0 | length u32 */
 #define V2_TYPE 2   /* message type u16 at the front of a message's payload */
+#define V2_UDP 19   /* frp pkg/msg/wire_v2.go: the message type that is no JSON (0.71) */
 
 enum v2_frame { V2_CLIENT_HELLO = 1, V2_SERVER_HELLO = 2, V2_MESSAGE = 16 };
 
@@ -95,15 +96,18 @@ static int frame_next_v2(struct span in, struct frame *ret_f, const char **ret_w
 		if (in.len < V2_TYPE)
 			return frame_want(ret_f, f.total_len);
 		type = bytes_get_u16(in.p);
-		if (type == MSG_NONE || type >= MSG_N_TYPES)
+		if (type == V2_UDP)
+			f.kind = FRAME_UDP;
+		else if (type == MSG_NONE || type >= MSG_N_TYPES)
 			return frame_refuse(ret_why, "unknown message type");
-		f.type = (enum msg_type) type;
+		else
+			f.type = (enum msg_type) type;
+		in = span_skip(in, V2_TYPE);
+		len -= V2_TYPE;
 	}
 	if (in.len < len)
 		return frame_want(ret_f, f.total_len);
 	f.body = span_head(in, len);
-	if (f.kind == FRAME_MESSAGE)
-		f.body = span_skip(f.body, V2_TYPE);
 	*ret_f = f;
 	return 0;
 }
@@ -135,6 +139,14 @@ static int frame_add(struct buf *out, struct span header, struct span body)
 	return 0;
 }
 
+static void frame_put_v2(uint8_t header[static V2_HEADER + V2_TYPE], uint16_t type, size_t body_len)
+{
+	bytes_put_u16(header, V2_MESSAGE);
+	bytes_put_u16(header + 2, 0);
+	bytes_put_u32(header + 4, (uint32_t) (V2_TYPE + body_len));
+	bytes_put_u16(header + V2_HEADER, type);
+}
+
 static size_t frame_put_header(enum wire wire, enum msg_type type, size_t body_len,
 			       uint8_t header[static V2_HEADER + V2_TYPE])
 {
@@ -143,10 +155,7 @@ static size_t frame_put_header(enum wire wire, enum msg_type type, size_t body_l
 		bytes_put_u64(header + 1, body_len);
 		return V1_HEADER;
 	}
-	bytes_put_u16(header, V2_MESSAGE);
-	bytes_put_u16(header + 2, 0);
-	bytes_put_u32(header + 4, (uint32_t) (V2_TYPE + body_len));
-	bytes_put_u16(header + V2_HEADER, (uint16_t) type);
+	frame_put_v2(header, (uint16_t) type, body_len);
 	return V2_HEADER + V2_TYPE;
 }
 
@@ -173,9 +182,15 @@ int frame_encode_hello(enum frame_kind kind, struct span body, struct buf *out)
 {
 	uint8_t header[V2_HEADER];
 
-	MUST(kind != FRAME_MESSAGE && body.len <= LIMIT_V2_BODY);
+	MUST((kind == FRAME_CLIENT_HELLO || kind == FRAME_SERVER_HELLO) &&
+	     body.len <= LIMIT_V2_BODY);
 	bytes_put_u16(header, kind == FRAME_CLIENT_HELLO ? V2_CLIENT_HELLO : V2_SERVER_HELLO);
 	bytes_put_u16(header + 2, 0);
 	bytes_put_u32(header + 4, (uint32_t) body.len);
 	return frame_add(out, span_of(header, sizeof(header)), body);
+}
+
+void frame_put_udp(uint8_t header[static FRAME_UDP_HEADER_LEN], size_t body_len)
+{
+	frame_put_v2(header, V2_UDP, body_len);
 }

@@ -14,16 +14,14 @@ enum wire { WIRE_V1 = 1, WIRE_V2 = 2 };
 #define FRAME_MAGIC "FRP\0\x02\r\n" /* each v2 stream, client to server, before the first frame */
 #define FRAME_MAGIC_LEN 7
 
-enum frame_kind {
-	FRAME_MESSAGE,
-	FRAME_CLIENT_HELLO,
-	FRAME_SERVER_HELLO
-}; /* v1 has messages only */
+/* v1 has messages only; FRAME_UDP is message type 19 of frp 0.71, whose body is no JSON (dgram.h).
+ */
+enum frame_kind { FRAME_MESSAGE, FRAME_CLIENT_HELLO, FRAME_SERVER_HELLO, FRAME_UDP };
 
 struct frame {
 	enum frame_kind kind;
 	enum msg_type type; /* of a message */
-	struct span body;   /* JSON; points into the input */
+	struct span body;   /* JSON (but FRAME_UDP); points into the input */
 	size_t total_len;   /* bytes of input this frame took */
 };
 
@@ -47,3 +45,6 @@ size_t frame_max(enum wire wire);
 int frame_encode(enum wire wire, const struct msg *m, struct buf *out);
 /* Append a v2 hello frame with payload @body. 0, -ENOMEM, BUF_E_FULL. */
 int frame_encode_hello(enum frame_kind kind, struct span body, struct buf *out);
+/* What stands in front of the body of a FRAME_UDP. */
+#define FRAME_UDP_HEADER_LEN 10
+void frame_put_udp(uint8_t header[static FRAME_UDP_HEADER_LEN], size_t body_len);

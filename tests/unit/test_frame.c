@@ -133,7 +133,7 @@ static const struct refusal refusals[] = {
 	{ WIRE_V2, "0010000000000000", "message frame without a message type" },
 	{ WIRE_V2, "0010000000000001", "message frame without a message type" },
 	{ WIRE_V2, "00100000000000040000", "unknown message type" },
-	{ WIRE_V2, "00100000000000040013", "unknown message type" },
+	{ WIRE_V2, "00100000000000040014", "unknown message type" },
 	{ WIRE_V2, "0010000000000004ffff", "unknown message type" },
 };
 
