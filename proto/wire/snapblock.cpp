@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* snapblock.cc - the border to libsnappy. Floor 1. */
+/* snapblock.cpp - the border to libsnappy. Floor 1. */
 #include "proto/wire/snapblock.h"
 
 #include <cerrno>
