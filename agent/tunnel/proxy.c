@@ -2,27 +2,68 @@
 /* proxy.c - one published local service and its words. Floor 5. */
 #include "agent/tunnel/proxy.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <uv.h>
 
 #include "agent/tunnel/advice.h"
 
-void proxy_init(struct proxy *p, const struct conf_proxy *conf, struct log *log)
+int proxy_new(struct proxy **ret_p, const struct conf *whole, const struct conf_proxy *conf,
+	      struct log *log)
 {
-	memset(p, 0, sizeof(*p));
+	struct proxy *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return -ENOMEM;
+	list_init(&p->link);
+	p->whole = conf_share(whole);
 	p->conf = conf;
 	p->log = log;
 	p->has_local_addr = uv_ip4_addr(conf->local_host, conf->local_port,
 					(struct sockaddr_in *) &p->local_addr) == 0 ||
 			    uv_ip6_addr(conf->local_host, conf->local_port,
 					(struct sockaddr_in6 *) &p->local_addr) == 0;
+	*ret_p = p;
+	return 0;
+}
+
+struct proxy *proxy_share(struct proxy *p)
+{
+	p->n_shares++;
+	return p;
+}
+
+struct proxy *proxy_free(struct proxy *p)
+{
+	if (p == NULL)
+		return NULL;
+	if (p->n_shares > 0) {
+		p->n_shares--;
+		return NULL;
+	}
+	p->whole = conf_free(p->whole);
+	free(p);
+	return NULL;
+}
+
+void proxy_set_conf(struct proxy *p, const struct conf *whole, const struct conf_proxy *conf)
+{
+	struct conf *old = p->whole;
+
+	p->whole = conf_share(whole);
+	p->conf = conf;
+	if (p->has_health)
+		p->health.conf = conf;
+	(void) conf_free(old);
 }
 
 void proxy_on_up(struct proxy *p, const char *remote_addr)
 {
 	p->is_up = true;
+	(void) snprintf(p->remote_addr, sizeof(p->remote_addr), "%s", remote_addr); /* for show */
 	p->said[0] = '\0';
 	log_info(p->log, "start proxy success", "proxy", p->conf->name, "remote", remote_addr);
 }

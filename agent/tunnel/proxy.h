@@ -11,12 +11,21 @@
 #include "agent/base/log.h"
 #include "agent/conf/schema.h"
 #include "agent/tunnel/health.h"
+#include "proto/base/list.h"
 
-/* owned by uplink */
+/* Shared by its set, its users and its health check; the last one frees it. */
 struct proxy {
 	/* read-only */
-	const struct conf_proxy *conf; /* borrowed: outlives the proxy */
+	const struct conf_proxy *conf; /* of @whole */
+	char remote_addr[160];	       /* as the server told it; "" while it is not up */
+	/* users: live now, ever; their bytes to and from the server. Kept by relay */
+	size_t n_users;
+	uint64_t n_users_ever, n_bytes_up, n_bytes_down;
+	/* the set's */
 	size_t roster_index;
+	struct list link;
+	bool is_leaving; /* removed or replaced: only its users are left */
+	bool is_asking;	 /* its health check runs */
 	struct sockaddr_storage local_addr;
 	bool has_local_addr; /* the host is numeric; else it is looked up for each connection */
 	bool is_up, has_health;
@@ -24,12 +33,22 @@ struct proxy {
 	void *owner;
 	struct health health;
 	/* private */
+	unsigned n_shares;  /* beside the first owner */
+	struct conf *whole; /* a share */
 	struct log *log;
 	char said[160];	    /* the last refusal that was logged */
 	bool is_local_down; /* said so already */
 };
 
-void proxy_init(struct proxy *p, const struct conf_proxy *conf, struct log *log);
+/* @conf is one of @whole's, which is shared. 0 or -ENOMEM. */
+int proxy_new(struct proxy **ret_p, const struct conf *whole, const struct conf_proxy *conf,
+	      struct log *log);
+/* One more owner, who calls proxy_free() as well. */
+struct proxy *proxy_share(struct proxy *p);
+/* NULL is fine; returns NULL. */
+struct proxy *proxy_free(struct proxy *p);
+/* The same settings at another place: the old configuration may go. */
+void proxy_set_conf(struct proxy *p, const struct conf *whole, const struct conf_proxy *conf);
 void proxy_on_up(struct proxy *p, const char *remote_addr);
 /* @error is the server's text, raw. Logged once per change of the text. */
 void proxy_on_refused(struct proxy *p, const char *error);

@@ -65,6 +65,8 @@ static void relay_on_gone(void *arg)
 	struct relay_host *host = r->host;
 
 	list_del(&r->link);
+	r->proxy->n_users--;
+	(void) proxy_free(r->proxy);
 	free(r);
 	host->on_gone(host->arg);
 }
@@ -134,6 +136,8 @@ static void relay_on_data(struct end_user *u, struct span data)
 	struct relay *r = container_of(u, struct relay, user);
 	size_t n_now;
 
+	r->proxy->n_bytes_down += data.len;
+	r->host->n_bytes_down += data.len;
 	if (conn_write(&r->local, data, &n_now) != 0)
 		relay_end(r, true);
 	else if (n_now > 0)
@@ -194,6 +198,8 @@ static void relay_on_read(void *arg, size_t n)
 
 	if (!r->has_up)
 		return;
+	r->proxy->n_bytes_up += n;
+	r->host->n_bytes_up += n;
 	end_commit(r->up, n);
 	r->burst = n < r->cap ? 0 : r->burst + n;
 }
@@ -317,6 +323,10 @@ int relay_start(struct relay_host *host, struct end up, struct proxy *proxy)
 	}
 	list_init(&r->link);
 	list_add_tail(&host->relays, &r->link);
+	(void) proxy_share(proxy);
+	proxy->n_users++;
+	proxy->n_users_ever++;
+	host->n_users_ever++;
 	r->has_up = true;
 	end_set_user(up, &r->user);
 	err = relay_connect(r);

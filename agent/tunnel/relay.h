@@ -20,13 +20,14 @@ struct relay_host {
 	struct loop *loop;
 	struct resolver *resolver;
 	struct list relays; /* each relay stands in it until its memory is free */
+	uint64_t n_users_ever, n_bytes_up, n_bytes_down;
 	/* One relay is gone. */
 	void (*on_gone)(void *arg);
 	void *arg;
 };
 
 /* Join @up to the local service of @proxy; the relay is its user then and forgets it by itself.
- * @host and @proxy are borrowed: they outlive the relay. 0 or negated errno (@up is untouched
+ * @host is borrowed: it outlives the relay; @proxy is shared. 0 or negated errno (@up is untouched
  * then). */
 int relay_start(struct relay_host *host, struct end up, struct proxy *proxy);
 /* Reset those whose end is @carrier's: it is gone, and their ends are not touched any more. */

@@ -5,11 +5,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent/base/log.h"
+#include "agent/conf/diff.h"
+#include "agent/tunnel/facts.h"
 #include "agent/tunnel/uplink.h"
 
 struct service {
-	struct loop *loop;	 /* borrowed */
-	const struct conf *conf; /* borrowed */
+	struct loop *loop; /* borrowed */
+	struct conf *conf; /* a share */
 	service_ended_fn *on_ended;
 	void *arg;
 	struct uplink *uplink;
@@ -33,12 +36,12 @@ int service_new(struct service **ret_s, struct loop *l, const struct conf *conf,
 	if (s == NULL)
 		return -ENOMEM;
 	s->loop = l;
-	s->conf = conf;
+	s->conf = conf_share(conf);
 	s->on_ended = on_ended;
 	s->arg = arg;
 	err = uplink_new(&s->uplink, l, conf, service_on_uplink_ended, s);
 	if (err != 0) {
-		free(s);
+		(void) service_free(s);
 		return err;
 	}
 	*ret_s = s;
@@ -60,11 +63,39 @@ void service_stop(struct service *s)
 	uplink_leave(s->uplink, s->conf->grace_ms);
 }
 
+int service_reload(struct service *s, const struct conf *conf)
+{
+	struct conf *old = s->conf;
+	const char *key = conf_diff_start(old, conf);
+	int err = uplink_reload(s->uplink, conf);
+
+	if (err != 0)
+		return err;
+	if (key != NULL)
+		log_warn(s->loop->log,
+			 "a changed setting takes effect at the next start of the program only",
+			 "key", key);
+	s->conf = conf_share(conf);
+	(void) conf_free(old);
+	return 0;
+}
+
+void service_facts(const struct service *s, struct service_facts *ret_f)
+{
+	facts_read(s->uplink, ret_f);
+}
+
+void service_each_proxy(const struct service *s, service_proxy_fn *fn, void *arg)
+{
+	facts_each_proxy(s->uplink, fn, arg);
+}
+
 struct service *service_free(struct service *s)
 {
 	if (s == NULL)
 		return NULL;
 	s->uplink = uplink_free(s->uplink);
+	s->conf = conf_free(s->conf);
 	free(s);
 	return NULL;
 }

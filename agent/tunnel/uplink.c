@@ -10,62 +10,18 @@
 #include "agent/base/timer.h"
 #include "agent/conf/file.h"
 #include "agent/tunnel/advice.h"
-#include "agent/tunnel/link.h"
 #include "agent/tunnel/machine.h"
 #include "agent/tunnel/params.h"
-#include "agent/tunnel/relay.h"
-#include "agent/tunnel/solo.h"
-#include "agent/tunnel/workconn.h"
+#include "agent/tunnel/reload.h"
+#include "agent/tunnel/upstate.h"
 #include "proto/base/secret.h"
 #include "proto/base/text.h"
-#include "proto/session/retry.h"
 
 #define FLUSH_ROUNDS \
 	8 /* of two records each per turn of the loop: then the other sockets are looked at */
 
-enum uplink_state {
-	UPLINK_STATE_IDLE,
-	UPLINK_STATE_WAITING,
-	UPLINK_STATE_OPENING,
-	UPLINK_STATE_SESSION,
-	UPLINK_STATE_LEAVING,
-	UPLINK_STATE_CLOSING,
-	UPLINK_STATE_ENDED,
-};
-
-struct uplink {
-	struct loop *loop;	 /* borrowed */
-	struct log *log;	 /* borrowed */
-	const struct conf *conf; /* borrowed */
-	uplink_ended_fn *on_ended;
-	void *arg;
-	enum uplink_state state;
-	bool is_ending; /* after CLOSING comes ENDED */
-	enum uplink_end end;
-	bool has_logged_in; /* once, ever */
-	char run_id[LIMIT_RUN_ID + 1];
-	char *token; /* a secret; as of the last dial */
-	char addr[300];
-	char said[600]; /* the last failure that was logged: once per change */
-	uint64_t grace_due_ms;
-	struct link_server server;
-	struct retry retry;
-	struct roster roster;
-	struct proxy *proxies;
-	struct timer timer;
-	struct loop_task flush;
-	struct link link;
-	bool has_link;
-	struct client *client;
-	size_t n_healths; /* started and not gone */
-	struct workconn_host works;
-	struct solo_host solos;
-	struct relay_host relays;
-};
-
 static void uplink_flush(struct uplink *u);
 static void uplink_arm(struct uplink *u);
-static void uplink_close(struct uplink *u);
 static void uplink_pump(struct uplink *u);
 
 /* -- words
@@ -101,7 +57,7 @@ static void uplink_failed(struct uplink *u, enum retry_class class, const char *
 {
 	retry_lost(&u->retry, class, loop_now_ms(u->loop));
 	uplink_say(u, words, error, remedy);
-	if (u->conf->login_fail_exit && !u->has_logged_in && !u->is_ending) {
+	if (u->conf->login_fail_exit && u->n_logins == 0 && !u->is_ending) {
 		log_error(u->log, "the first login failed and login_fail_exit is set: leaving",
 			  "server", u->addr);
 		u->is_ending = true;
@@ -110,59 +66,15 @@ static void uplink_failed(struct uplink *u, enum retry_class class, const char *
 	uplink_close(u);
 }
 
-/* -- health checks -- */
-
-static void uplink_on_health(void *arg, bool is_healthy)
+/* The list of proxies has changed. */
+static void uplink_on_proxies(void *arg)
 {
-	struct proxy *p = arg;
-	struct uplink *u = p->owner;
+	struct uplink *u = arg;
 
-	log_info(u->log, is_healthy ? "health check success" : "health check failed", "proxy",
-		 p->conf->name);
-	if (u->is_ending)
-		return;
-	roster_want(&u->roster, p->roster_index, is_healthy, loop_now_ms(u->loop));
 	if (u->client == NULL)
 		return;
 	client_sync(u->client, loop_now_ms(u->loop));
 	uplink_pump(u);
-}
-
-static void uplink_on_health_gone(void *arg)
-{
-	struct proxy *p = arg;
-	struct uplink *u = p->owner;
-
-	u->n_healths--;
-	loop_task_queue(u->loop, &u->flush);
-}
-
-/* A proxy with a health check is withdrawn until its service is well. */
-static void uplink_add_health(struct uplink *u, struct proxy *p)
-{
-	p->owner = u;
-	p->has_health = true;
-	roster_want(&u->roster, p->roster_index, false, loop_now_ms(u->loop));
-	health_init(&p->health, u->loop, u->server.resolver, p->conf, uplink_on_health,
-		    uplink_on_health_gone, p);
-}
-
-static void uplink_start_healths(struct uplink *u)
-{
-	for (size_t i = 0; i < u->conf->n_proxies; i++) {
-		if (!u->proxies[i].has_health)
-			continue;
-		u->n_healths++;
-		health_start(&u->proxies[i].health);
-	}
-}
-
-static void uplink_stop_healths(struct uplink *u)
-{
-	for (size_t i = 0; u->n_healths > 0 && i < u->conf->n_proxies; i++) {
-		if (u->proxies[i].has_health)
-			health_stop(&u->proxies[i].health);
-	}
 }
 
 /* -- the end of a connection -- */
@@ -172,14 +84,19 @@ static void uplink_closed(struct uplink *u)
 {
 	if (u->state != UPLINK_STATE_CLOSING || u->has_link)
 		return;
-	if (u->is_ending && (!list_is_empty(&u->relays.relays) || !list_is_empty(&u->solos.solos) ||
-			     u->n_healths > 0))
+	if ((u->is_ending || u->has_next) &&
+	    (!list_is_empty(&u->relays.relays) || !list_is_empty(&u->solos.solos)))
 		return;
+	u->session_conf = conf_free(u->session_conf);
 	if (!u->is_ending) {
+		if (u->has_next)
+			reload_finish(u);
 		u->state = UPLINK_STATE_WAITING;
 		uplink_arm(u);
 		return;
 	}
+	if (u->proxies.n_healths > 0)
+		return;
 	u->state = UPLINK_STATE_ENDED;
 	timer_stop(&u->timer);
 	loop_task_cancel(&u->flush);
@@ -187,10 +104,8 @@ static void uplink_closed(struct uplink *u)
 }
 
 /* Tear down: relays are reset, the connection is closed; uplink_closed() goes on from the loop. */
-static void uplink_close(struct uplink *u)
+void uplink_close(struct uplink *u)
 {
-	size_t i;
-
 	if (u->state == UPLINK_STATE_CLOSING || u->state == UPLINK_STATE_ENDED)
 		return;
 	u->state = UPLINK_STATE_CLOSING;
@@ -202,10 +117,9 @@ static void uplink_close(struct uplink *u)
 	if (u->is_ending) {
 		relay_end_all(&u->relays);
 		solo_close_all(&u->solos);
-		uplink_stop_healths(u);
+		proxyset_stop(&u->proxies);
 	}
-	for (i = 0; i < u->conf->n_proxies; i++)
-		proxy_on_lost(&u->proxies[i]);
+	proxyset_lost(&u->proxies);
 	if (u->has_link)
 		link_close(&u->link);
 	loop_task_queue(u->loop, &u->flush); /* uplink_closed() comes from there, too */
@@ -220,7 +134,7 @@ static void uplink_on_login(struct uplink *u, const char *version)
 	const char *tls = conn_describe_tls(&u->link.conn);
 
 	retry_done(&u->retry, loop_now_ms(u->loop));
-	u->has_logged_in = true;
+	u->n_logins++;
 	u->said[0] = '\0';
 	(void) snprintf(u->run_id, sizeof(u->run_id), "%s", client_run_id(u->client));
 	log_info(u->log, "login to server success", "server", u->addr, "version", version, "tls",
@@ -235,6 +149,7 @@ static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char
 		uplink_close(u);
 		return;
 	}
+	u->n_losses += is_up;
 	if (!is_up && cause != CLIENT_CAUSE_REFUSED)
 		u->run_id[0] =
 			'\0'; /* it may be parked behind an old session of that run id: not again */
@@ -394,6 +309,7 @@ static void uplink_on_flush(struct loop_task *t)
 		uplink_closed(u);
 		return;
 	}
+	proxyset_sweep(&u->proxies);
 	uplink_arm(u);
 	uplink_flush(u);
 	if (u->state == UPLINK_STATE_LEAVING && client_n_joined(u->client) == 0 &&
@@ -519,6 +435,8 @@ static void uplink_try(struct uplink *u)
 	u->state = UPLINK_STATE_OPENING;
 	if (!uplink_read_token(u))
 		return;
+	if (u->session_conf == NULL)
+		u->session_conf = conf_share(u->conf);
 	u->has_link = link_open(&u->link, &u->server, &ops, u) == 0;
 	if (!u->has_link)
 		uplink_failed(u, RETRY_NETWORK, "connect to server error", "out of memory",
@@ -578,28 +496,6 @@ static void uplink_on_timer(struct timer *t)
  * ---------------------------------------------------------------------------------------------------------
  */
 
-static int uplink_add_proxies(struct uplink *u)
-{
-	const struct conf *conf = u->conf;
-	struct proxy *p;
-	size_t i;
-	int err;
-
-	u->proxies = calloc(conf->n_proxies > 0 ? conf->n_proxies : 1, sizeof(*u->proxies));
-	if (u->proxies == NULL)
-		return -ENOMEM;
-	for (i = 0; i < conf->n_proxies; i++) {
-		p = &u->proxies[i];
-		proxy_init(p, &conf->proxies[i], u->log);
-		err = roster_add(&u->roster, &conf->proxies[i].msg, p, &p->roster_index);
-		if (err != 0)
-			return err > 0 ? -E2BIG : err;
-		if (conf->proxies[i].health.kind != CONF_HEALTH_NONE)
-			uplink_add_health(u, p);
-	}
-	return 0;
-}
-
 static int uplink_fill(struct uplink *u)
 {
 	uint64_t seed;
@@ -610,15 +506,15 @@ static int uplink_fill(struct uplink *u)
 	retry_init(&u->retry, seed);
 	roster_init(&u->roster, seed);
 	u->roster.all_or_none = u->conf->all_or_none;
-	u->token = text_dup(u->conf->token != NULL ? u->conf->token : "",
-			    u->conf->token != NULL ? strlen(u->conf->token) : 0);
-	if (u->token == NULL)
-		return -ENOMEM;
-	(void) snprintf(u->addr, sizeof(u->addr),
-			strchr(u->conf->server_host, ':') != NULL ? "[%s]:%u" : "%s:%u",
-			u->conf->server_host, (unsigned) u->conf->server_port);
+	err = reload_token(u, u->conf);
+	if (err != 0)
+		return err;
+	reload_name(u);
 	err = link_server_init(&u->server, u->loop, u->conf, u->addr);
-	return err == 0 ? uplink_add_proxies(u) : err;
+	if (err != 0)
+		return err;
+	u->proxies.resolver = u->server.resolver;
+	return proxyset_apply(&u->proxies, u->conf);
 }
 
 int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
@@ -631,10 +527,18 @@ int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
 		return -ENOMEM;
 	u->loop = l;
 	u->log = l->log;
-	u->conf = conf;
+	u->conf = conf_share(conf);
 	u->on_ended = on_ended;
 	u->arg = arg;
 	list_init(&u->relays.relays);
+	u->proxies = (struct proxyset){
+		.loop = l,
+		.roster = &u->roster,
+		.on_change = uplink_on_proxies,
+		.on_gone = host_flush_later,
+		.arg = u,
+	};
+	proxyset_init(&u->proxies);
 	timer_init(&u->timer, l, uplink_on_timer);
 	loop_task_init(&u->flush, uplink_on_flush);
 	u->solos = (struct solo_host){
@@ -671,11 +575,15 @@ struct uplink *uplink_free(struct uplink *u)
 	     list_is_empty(&u->solos.solos));
 	timer_stop(&u->timer);
 	loop_task_cancel(&u->flush);
+	proxyset_deinit(&u->proxies);
 	roster_deinit(&u->roster);
-	free(u->proxies);
+	if (u->has_next)
+		link_server_deinit(&u->next);
 	link_server_deinit(&u->server);
 	u->token = secret_free(u->token);
 	secret_wipe(u->run_id, sizeof(u->run_id));
+	u->session_conf = conf_free(u->session_conf);
+	u->conf = conf_free(u->conf);
 	free(u);
 	return NULL;
 }
@@ -683,7 +591,7 @@ struct uplink *uplink_free(struct uplink *u)
 void uplink_start(struct uplink *u)
 {
 	retry_lost(&u->retry, RETRY_NETWORK, loop_now_ms(u->loop));
-	uplink_start_healths(u);
+	proxyset_start(&u->proxies);
 	retry_hurry(&u->retry, loop_now_ms(u->loop)); /* a start is no storm */
 	u->state = UPLINK_STATE_WAITING;
 	uplink_arm(u);

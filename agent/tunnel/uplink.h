@@ -22,10 +22,14 @@ enum uplink_end { UPLINK_END_LEFT, UPLINK_END_LOGIN_FAILED };
  * not inside the call. */
 typedef void uplink_ended_fn(void *arg, enum uplink_end end);
 
-/* @conf is borrowed: outlives the uplink. 0 or negated errno (the log says why). */
+/* @conf is shared. 0 or negated errno (the log says why). */
 int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
 	       uplink_ended_fn *on_ended, void *arg);
 void uplink_start(struct uplink *u);
+/* Go on with @conf, which is shared: proxies that are the same keep their registration and users;
+ * settings of the server that have changed make it connect anew. 0, or negated errno (the log says
+ * why) and nothing has changed: -ESHUTDOWN when it is ending. */
+int uplink_reload(struct uplink *u, const struct conf *conf);
 /* Close the proxies, let joined connections finish until @grace_ms have passed, then end. */
 void uplink_leave(struct uplink *u, uint64_t grace_ms);
 /* End now. */

@@ -151,28 +151,36 @@ static uint64_t roster_first_due(const struct roster *r, const struct roster_ent
 	return due_ms;
 }
 
+int roster_reserve(struct roster *r, size_t n)
+{
+	struct roster_entry *grown;
+	size_t cap = r->cap > 0 ? r->cap : 8;
+
+	while (cap - r->n_entries < n)
+		cap *= 2;
+	if (cap == r->cap)
+		return 0;
+	grown = realloc(r->entries, cap * sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	r->entries = grown;
+	r->cap = cap;
+	return 0;
+}
+
 /* A place for one more: an old one, or a new one at the end. */
 static int roster_find_place(struct roster *r, size_t *ret_i)
 {
-	struct roster_entry *grown;
-	size_t cap, i = r->n_entries;
-
-	for (size_t j = 0; r->n_removed > 0 && j < r->n_entries && i == r->n_entries; j++)
-		if (r->entries[j].msg == NULL)
-			i = j;
-	if (i == r->n_entries && r->n_entries == r->cap) {
-		cap = r->cap > 0 ? r->cap * 2 : 8;
-		grown = realloc(r->entries, cap * sizeof(*grown));
-		if (grown == NULL)
-			return -ENOMEM;
-		r->entries = grown;
-		r->cap = cap;
-	}
-	if (i < r->n_entries)
+	for (size_t i = 0; r->n_removed > 0 && i < r->n_entries; i++) {
+		if (r->entries[i].msg != NULL)
+			continue;
 		r->n_removed--;
-	else
-		r->n_entries++;
-	*ret_i = i;
+		*ret_i = i;
+		return 0;
+	}
+	if (roster_reserve(r, 1) != 0)
+		return -ENOMEM;
+	*ret_i = r->n_entries++;
 	return 0;
 }
 

@@ -73,6 +73,8 @@ void roster_deinit(struct roster *r);
 /* Make an entry, wanted and OFF. 0, -ENOMEM, or ROSTER_E_FULL (LIMIT_PROXIES). */
 enum { ROSTER_E_FULL = 1 };
 int roster_add(struct roster *r, const struct msg_new_proxy *msg, void *user, size_t *ret_i);
+/* Make room, so that the next @n roster_add() do not fail for want of memory. 0, -ENOMEM. */
+int roster_reserve(struct roster *r, size_t n);
 /* Entry @i has changed, or is wanted again after roster_remove(): what the server holds of it is
  * closed, then it is asked for as @msg says, which has the same name. Forgets refusals. */
 void roster_replace(struct roster *r, size_t i, const struct msg_new_proxy *msg, void *user,

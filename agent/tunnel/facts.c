@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* facts.c - how an uplink and its proxies stand. Floor 5. */
+#include "agent/tunnel/facts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/tunnel/upstate.h"
+
+static const char *state_name(enum uplink_state s)
+{
+	switch (s) {
+	case UPLINK_STATE_IDLE:
+	case UPLINK_STATE_WAITING: return "waiting";
+	case UPLINK_STATE_OPENING: return "connecting";
+	case UPLINK_STATE_SESSION: return "session";
+	case UPLINK_STATE_LEAVING: return "leaving";
+	case UPLINK_STATE_CLOSING: return "closing";
+	case UPLINK_STATE_ENDED: return "ended";
+	}
+	return "?";
+}
+
+void facts_read(const struct uplink *u, struct service_facts *ret_f)
+{
+	uint64_t now_ms = loop_now_ms(u->loop);
+	bool is_up = u->client != NULL && client_is_up(u->client);
+	const char *error = strchr(u->said, '|'); /* "words|error" */
+
+	*ret_f = (struct service_facts){
+		.server = u->addr,
+		.state = state_name(u->state),
+		.error = error != NULL ? error + 1 : "",
+		.is_up = is_up,
+		.n_tries = u->retry.state == RETRY_STATE_IDLE ? 0 : u->retry.n_tries,
+		.rtt_ms = is_up ? client_rtt_ms(u->client) : 0,
+		.n_logins = u->n_logins,
+		.n_losses = u->n_losses,
+		.n_proxies = u->proxies.n_proxies,
+		.n_users_ever = u->relays.n_users_ever,
+		.n_bytes_up = u->relays.n_bytes_up,
+		.n_bytes_down = u->relays.n_bytes_down,
+		.n_queued = u->client != NULL ? conn_n_queued(&u->link.conn) : 0,
+	};
+	if (u->state == UPLINK_STATE_WAITING && u->retry.due_ms > now_ms)
+		ret_f->retry_in_ms = u->retry.due_ms - now_ms;
+	for (const struct list *l = u->relays.relays.next; l != &u->relays.relays; l = l->next)
+		ret_f->n_users++;
+	for (const struct list *l = u->proxies.proxies.next; l != &u->proxies.proxies; l = l->next)
+		ret_f->n_proxies_up += container_of(l, struct proxy, link)->is_up;
+}
+
+static const char *proxy_status(const struct proxy *p)
+{
+	if (p->is_up)
+		return "running";
+	if (p->has_health && !p->health.is_healthy)
+		return "check failed";
+	return p->said[0] != '\0' ? "start error" : "wait start";
+}
+
+/* With brackets for IPv6, as Go joins them. */
+static void write_addr(char *dst, size_t cap, const char *host, unsigned port)
+{
+	bool is_v6 = strchr(host, ':') != NULL;
+
+	(void) snprintf(dst, cap, is_v6 ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+void facts_each_proxy(const struct uplink *u, service_proxy_fn *fn, void *arg)
+{
+	char local[300], remote[500];
+
+	for (const struct list *l = u->proxies.proxies.next; l != &u->proxies.proxies;
+	     l = l->next) {
+		const struct proxy *p = container_of(l, struct proxy, link);
+		bool is_port = p->conf->kind == CONF_TYPE_TCP || p->conf->kind == CONF_TYPE_UDP;
+		struct service_proxy f = {
+			.name = p->conf->name,
+			.type = p->conf->type,
+			.status = proxy_status(p),
+			.local_addr = local,
+			.remote_addr = remote,
+			.n_users = p->n_users,
+			.n_users_ever = p->n_users_ever,
+			.n_bytes_up = p->n_bytes_up,
+			.n_bytes_down = p->n_bytes_down,
+		};
+
+		f.error = strcmp(f.status, "start error") == 0 ? p->said : "";
+		write_addr(local, sizeof(local), p->conf->local_host, p->conf->local_port);
+		/* frps tells ":6000" of a port, whole names of virtual hosts */
+		(void) snprintf(remote, sizeof(remote), "%s%s",
+				is_port && p->is_up ? u->conf->server_host : "",
+				p->is_up ? p->remote_addr : "");
+		fn(arg, &f);
+	}
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* upstate.h - the inside of an uplink, for the files that make it: uplink.c, reload.c, facts.c.
+ * Floor 5. */
+#pragma once
+#include "agent/conf/schema.h"
+#include "agent/base/loop.h"
+#include "agent/base/timer.h"
+#include "agent/tunnel/link.h"
+#include "agent/tunnel/proxyset.h"
+#include "agent/tunnel/relay.h"
+#include "agent/tunnel/solo.h"
+#include "agent/tunnel/uplink.h"
+#include "agent/tunnel/workconn.h"
+#include "proto/session/retry.h"
+#include "proto/session/roster.h"
+
+enum uplink_state {
+	UPLINK_STATE_IDLE,
+	UPLINK_STATE_WAITING,
+	UPLINK_STATE_OPENING,
+	UPLINK_STATE_SESSION,
+	UPLINK_STATE_LEAVING,
+	UPLINK_STATE_CLOSING,
+	UPLINK_STATE_ENDED,
+};
+
+struct uplink {
+	struct loop *loop; /* borrowed */
+	struct log *log;   /* borrowed */
+	struct conf *conf; /* a share */
+	struct conf
+		*session_conf; /* a share: what the link and the session borrow from; NULL: none */
+	uplink_ended_fn *on_ended;
+	void *arg;
+	enum uplink_state state;
+	bool is_ending; /* after CLOSING comes ENDED */
+	enum uplink_end end;
+	uint64_t n_logins, n_losses; /* good ones, ever; of sessions that were logged in */
+	char run_id[LIMIT_RUN_ID + 1];
+	char *token; /* a secret; as of the last dial */
+	char addr[300];
+	char said[600]; /* the last failure that was logged: once per change */
+	uint64_t grace_due_ms;
+	struct link_server server;
+	struct retry retry;
+	struct roster roster;
+	struct proxyset proxies;
+	struct timer timer;
+	struct loop_task flush;
+	struct link link;
+	bool has_link;
+	struct client *client;
+	/* new settings of the server: in force when the old link and all its users are gone */
+	bool has_next;
+	struct link_server next;
+	struct workconn_host works;
+	struct solo_host solos;
+	struct relay_host relays;
+};
+
+/* Tear down: relays are reset, the connection is closed; what follows comes from the loop. */
+void uplink_close(struct uplink *u);
