@@ -81,6 +81,13 @@
 	(2 * 16 * 1024 + 4096) /* two TLS records unsent, then nothing more is encrypted */
 #define LIMIT_LOCAL_QUEUED \
 	(256 * 1024) /* bytes for a local service kept before a socket source is stopped */
+
+/* -- datagrams -- */
+#define LIMIT_UDP_PEERS 1024		/* users of one udp work connection with a socket of their own */
+#define LIMIT_UDP_OUT (256 * 1024)	/* frames waiting for the path to the server; then they are dropped */
+#define LIMIT_UDP_PACKET 65507		/* of UDP over IPv4 */
+#define WAIT_UDP_IDLE_MS 30000		/* without a datagram either way, as frpc */
+#define WAIT_UDP_PING_MS 30000		/* frps closes a udp work connection that is silent for 60 s */
 /* clang-format on */
 
 /* -- admin API --------------------------------------------------------------------------------------------------- */
@@ -96,3 +103,8 @@
 #define LIMIT_LOG_FILE (64 * 1024 * 1024) /* a file is rotated at this size, and each day */
 #define LIMIT_LOG_FILES 32		  /* rotated files kept: a hot debug log does not fill the disk */
 #define WAIT_LOG_REOPEN_MS 1000		  /* between two looks whether the log file is still there */
+
+/* -- proxies to the server, token programs -------------------------------------------------------------------- */
+#define LIMIT_HOP_HEAD 16384	   /* of a proxy's answer to CONNECT: login pages come after the head */
+#define LIMIT_TOKEN_OUT (64 * 1024) /* what a token program may print: as much as a token file may hold */
+#define WAIT_TOKEN_EXEC_MS 10000   /* for a token program to end */
