@@ -74,3 +74,13 @@ def test_agents_of_other_servers_or_ids_do_not_wait(lab):
         other.server_port = lab.server_port
         other.start_agent()
         assert network.answers(lab.port1)
+
+
+def test_limit_of_descriptors_is_raised(lab):
+    agent = lab.keep(
+        peers.Agent(lab, ["bash", "-c", 'ulimit -Sn 256; exec "$0"', peers.agent_program()], lab.env())
+    )
+    lab.wait_up()
+    with open(f"/proc/{agent.pid}/limits") as file:
+        soft, hard = next(line.split()[3:5] for line in file if line.startswith("Max open files"))
+    assert soft == hard != "256"

@@ -22,25 +22,9 @@
 #include "proto/wire/aead.h"
 #include "proto/wire/cfb.h"
 #include "proto/wire/hello.h"
-#include "proto/wire/mframe.h"
+#include "tests/peer/fake_pipe.h"
 
 #define HEAD_SHOWN 64 /* bytes of payload told with each event */
-
-enum fake_role { FAKE_ROLE_NEW, FAKE_ROLE_CONTROL, FAKE_ROLE_PARKED, FAKE_ROLE_JOINED };
-
-struct fake_pipe {
-	struct list link; /* of the session */
-	struct fake_session *session;
-	struct mux_stream *stream; /* NULL: the connection itself */
-	unsigned id;		   /* of the stream; 0 */
-	enum fake_role role;
-	enum wire wire; /* 0: no byte came yet */
-	size_t magic_due;
-	struct chan chan;
-	struct hello_keys keys; /* v2 */
-	enum prim_aead_kind kind;
-	uint64_t n_received;
-};
 
 /* ---- news ------------------------------------------------------------------------------------ */
 
@@ -103,7 +87,7 @@ static void pipe_free(struct fake_pipe *p)
 }
 
 /* Bytes on the pipe, behind its layer if it has one. */
-static void pipe_put(struct fake_pipe *p, struct span bytes)
+void fake_pipe_put(struct fake_pipe *p, struct span bytes)
 {
 	int r;
 
@@ -118,7 +102,7 @@ static void pipe_put(struct fake_pipe *p, struct span bytes)
 	MUST(r == 0);
 }
 
-static void pipe_put_frame(struct fake_pipe *p, uint8_t type, struct span body)
+void fake_pipe_put_frame(struct fake_pipe *p, uint8_t type, struct span body)
 {
 	uint8_t head[10] = { type };
 
@@ -127,15 +111,15 @@ static void pipe_put_frame(struct fake_pipe *p, uint8_t type, struct span body)
 		bytes_put_u16(head + 2, 0);
 		bytes_put_u32(head + 4, (uint32_t) body.len + 2);
 		bytes_put_u16(head + 8, (uint16_t) msg_type_of_byte(type));
-		pipe_put(p, span_of(head, 10));
+		fake_pipe_put(p, span_of(head, 10));
 	} else {
 		bytes_put_u64(head + 1, body.len);
-		pipe_put(p, span_of(head, 9));
+		fake_pipe_put(p, span_of(head, 9));
 	}
-	pipe_put(p, body);
+	fake_pipe_put(p, body);
 }
 
-static void pipe_send(struct fake_pipe *p, const struct msg *m)
+void fake_pipe_send(struct fake_pipe *p, const struct msg *m)
 {
 	int r = chan_send(&p->chan, m);
 
@@ -175,7 +159,7 @@ static void session_drain(struct fake_session *s)
 }
 
 /* All that can leave goes to s->out; afterwards the mux is between two frames. */
-static void session_flush(struct fake_session *s)
+void fake_session_flush(struct fake_session *s)
 {
 	struct list *at;
 	struct mux_stream *stream;
@@ -202,11 +186,11 @@ static void session_flush(struct fake_session *s)
 
 static void session_put_raw(struct fake_session *s, struct span bytes)
 {
-	session_flush(s);
+	fake_session_flush(s);
 	MUST(buf_add(&s->out, bytes) == 0);
 }
 
-static void session_put_mframe(struct fake_session *s, const struct mframe *f)
+void fake_session_put_mframe(struct fake_session *s, const struct mframe *f)
 {
 	uint8_t bytes[MFRAME_LEN];
 
@@ -217,7 +201,7 @@ static void session_put_mframe(struct fake_session *s, const struct mframe *f)
 /* ---- steps of the script --------------------------------------------------------------------- */
 
 /* True: go on as a stock server does. */
-static bool session_step(struct fake_session *s, struct fake_pipe *p, const struct fake_step *step)
+bool fake_session_step(struct fake_session *s, struct fake_pipe *p, const struct fake_step *step)
 {
 	struct span bytes = span_of(step->bytes, step->len);
 
@@ -231,11 +215,11 @@ static bool session_step(struct fake_session *s, struct fake_pipe *p, const stru
 	case FAKE_ACT_RAW: session_put_raw(s, bytes); return false;
 	case FAKE_ACT_BYTES:
 		if (p != NULL)
-			pipe_put(p, bytes);
+			fake_pipe_put(p, bytes);
 		return false;
 	case FAKE_ACT_FRAME:
 		if (p != NULL)
-			pipe_put_frame(p, step->type, bytes);
+			fake_pipe_put_frame(p, step->type, bytes);
 		return false;
 	}
 	return false;
@@ -271,7 +255,7 @@ static void on_client_hello(struct fake_pipe *p, struct span body)
 	buf_init(&frame, LIMIT_V2_BODY + 64);
 	MUST(hello_encode_server(&answer, &payload) == 0);
 	MUST(frame_encode_hello(FRAME_SERVER_HELLO, buf_span(&payload), &frame) == 0);
-	pipe_put(p, buf_span(&frame));
+	fake_pipe_put(p, buf_span(&frame));
 	MUST(hello_derive(p->session->script->token, body, buf_span(&payload), p->kind, &p->keys) ==
 	     0);
 	buf_deinit(&payload);
@@ -305,18 +289,19 @@ static void on_login(struct fake_pipe *p, const struct msg_login *m)
 
 	p->role = FAKE_ROLE_CONTROL;
 	s->control = p;
-	if (!session_step(s, p, step))
+	if (!fake_session_step(s, p, step))
 		return;
 	answer.login_resp.version = "0.65.0";
 	answer.login_resp.error = refusal(step);
 	if (answer.login_resp.error == NULL)
 		answer.login_resp.run_id = m->run_id != NULL ? m->run_id : "0123456789abcdef";
-	pipe_send(p, &answer);
+	fake_pipe_send(p, &answer);
 	if (answer.login_resp.error != NULL)
 		return;
 	secure(p);
 	s->is_up = true;
-	(void) session_step(s, p, &s->script->at[FAKE_STAGE_UP]); /* nothing follows by itself */
+	(void) fake_session_step(s, p,
+				 &s->script->at[FAKE_STAGE_UP]); /* nothing follows by itself */
 }
 
 static void on_new_proxy(struct fake_pipe *p, const struct msg_new_proxy *m)
@@ -327,7 +312,7 @@ static void on_new_proxy(struct fake_pipe *p, const struct msg_new_proxy *m)
 	char addr[32];
 
 	if (script->proxy == NULL || strcmp(script->proxy, m->name) == 0) {
-		if (!session_step(p->session, p, step))
+		if (!fake_session_step(p->session, p, step))
 			return;
 		answer.new_proxy_resp.error = refusal(step);
 	}
@@ -336,7 +321,7 @@ static void on_new_proxy(struct fake_pipe *p, const struct msg_new_proxy *m)
 	answer.new_proxy_resp.name = m->name;
 	if (answer.new_proxy_resp.error == NULL)
 		answer.new_proxy_resp.remote_addr = addr;
-	pipe_send(p, &answer);
+	fake_pipe_send(p, &answer);
 }
 
 static void on_new_work_conn(struct fake_pipe *p)
@@ -345,11 +330,11 @@ static void on_new_work_conn(struct fake_pipe *p)
 	struct msg answer = { .type = MSG_START_WORK_CONN };
 
 	p->role = FAKE_ROLE_PARKED;
-	if (!session_step(p->session, p, step))
+	if (!fake_session_step(p->session, p, step))
 		return;
 	answer.start_work_conn.error = refusal(step);
 	if (answer.start_work_conn.error != NULL)
-		pipe_send(p, &answer);
+		fake_pipe_send(p, &answer);
 }
 
 static void on_message(struct fake_pipe *p, const struct frame *f)
@@ -374,7 +359,7 @@ static void on_message(struct fake_pipe *p, const struct frame *f)
 	else if (m.type == MSG_NEW_PROXY && p->role == FAKE_ROLE_CONTROL)
 		on_new_proxy(p, &m.new_proxy);
 	else if (m.type == MSG_PING && p->role == FAKE_ROLE_CONTROL)
-		pipe_send(p, &pong);
+		fake_pipe_send(p, &pong);
 	msg_deinit(&m);
 }
 
@@ -458,7 +443,7 @@ void fake_session_feed(struct fake_session *s, struct span in, uint64_t now_ms)
 
 	if (!s->was_fed) {
 		s->was_fed = true;
-		if (!session_step(s, NULL, step))
+		if (!fake_session_step(s, NULL, step))
 			s->is_deaf = true;
 	}
 	if (s->is_deaf)
@@ -474,14 +459,14 @@ void fake_session_feed(struct fake_session *s, struct span in, uint64_t now_ms)
 		while (mux_next(s->mux, &ev) == 0)
 			on_mux_event(s, &ev);
 	}
-	session_flush(s);
+	fake_session_flush(s);
 }
 
 void fake_session_tick(struct fake_session *s, uint64_t now_ms)
 {
 	if (s->mux != NULL && !s->is_deaf) {
 		mux_tick(s->mux, now_ms);
-		session_flush(s);
+		fake_session_flush(s);
 	}
 }
 
@@ -508,206 +493,6 @@ void fake_session_start(struct fake_session *s)
 {
 	const struct fake_step *step = &s->script->at[FAKE_STAGE_TCP];
 
-	if (!session_step(s, NULL, step))
+	if (!fake_session_step(s, NULL, step))
 		s->is_deaf = true;
-}
-
-/* ---- commands -------------------------------------------------------------------------------- */
-
-static struct fake_pipe *find_pipe(struct fake_session *s, enum fake_role role, uint64_t id)
-{
-	for (struct list *at = s->pipes.next; at != &s->pipes; at = at->next) {
-		struct fake_pipe *p = container_of(at, struct fake_pipe, link);
-
-		if (p->role == role && (id == 0 || p->id == id))
-			return p;
-	}
-	return NULL;
-}
-
-static bool parse_count(char **text, uint64_t *ret_n)
-{
-	return text_parse_u64(fake_word(text), 0, UINT32_MAX, ret_n) == 0;
-}
-
-/* start NAME SRC SPORT DST DPORT: join the oldest parked pipe. */
-static const char *do_start(struct fake_session *s, char *text)
-{
-	struct fake_pipe *p = find_pipe(s, FAKE_ROLE_PARKED, 0);
-	struct msg m = { .type = MSG_START_WORK_CONN };
-	uint64_t src_port, dst_port;
-
-	if (p == NULL)
-		return "nothing is parked";
-	m.start_work_conn.proxy_name = fake_word(&text);
-	m.start_work_conn.src_addr = fake_word(&text);
-	if (!parse_count(&text, &src_port))
-		return "no port";
-	m.start_work_conn.dst_addr = fake_word(&text);
-	if (!parse_count(&text, &dst_port))
-		return "no port";
-	m.start_work_conn.src_port = (int64_t) src_port;
-	m.start_work_conn.dst_port = (int64_t) dst_port;
-	pipe_send(p, &m);
-	p->role = FAKE_ROLE_JOINED;
-	fake_say(s, "joined", ",\"stream\":%u", p->id);
-	return NULL;
-}
-
-/* send STREAM HEX | finish STREAM | reset STREAM: as the user of a joined pipe. */
-static const char *do_user(struct fake_session *s, const char *name, char *text)
-{
-	struct fake_pipe *p;
-	uint64_t id;
-
-	if (!parse_count(&text, &id))
-		return "no stream";
-	p = find_pipe(s, FAKE_ROLE_JOINED, id);
-	if (p == NULL)
-		return "no such stream is joined";
-	if (name[0] == 's') {
-		struct fake_step step;
-		char line[FAKE_LINE_MAX + 8];
-
-		(void) snprintf(line, sizeof(line), "bytes %s", text); /* a command fits */
-		if (fake_step_parse(line, &step) != 0)
-			return "no hex";
-		pipe_put(p, span_of(step.bytes, step.len));
-		fake_step_deinit(&step);
-	} else if (p->stream == NULL) {
-		s->want_fin = name[0] == 'f';
-		s->want_rst = name[0] != 'f';
-	} else if (name[0] == 'f') {
-		mux_fin(s->mux, p->stream);
-	} else {
-		mux_rst(s->mux, p->stream);
-	}
-	return NULL;
-}
-
-static void flood_requests(struct fake_session *s, uint64_t n)
-{
-	for (uint64_t i = 0; i < n; i++)
-		pipe_put_frame(s->control, msg_type_byte(MSG_REQ_WORK_CONN), span_str("{}"));
-}
-
-static void flood_strangers(struct fake_session *s, uint64_t n)
-{
-	char body[80];
-
-	for (uint64_t i = 0; i < n; i++) {
-		(void) snprintf(body, sizeof(body), "{\"proxy_name\":\"stranger-%llu\"}",
-				(unsigned long long) i);
-		pipe_put_frame(s->control, msg_type_byte(MSG_NEW_PROXY_RESP), span_str(body));
-	}
-}
-
-static void flood_pings(struct fake_session *s, uint64_t n)
-{
-	for (uint64_t i = 0; i < n; i++) {
-		struct mframe f = { .type = MFRAME_PING, .flags = MFRAME_SYN, .len = (uint32_t) i };
-
-		session_put_mframe(s, &f);
-	}
-}
-
-static void flood_syns(struct fake_session *s, uint64_t n)
-{
-	for (uint64_t i = 1; i <= n; i++) {
-		struct mframe f = { .type = MFRAME_WINDOW,
-				    .flags = MFRAME_SYN,
-				    .stream_id = (uint32_t) (2 * i) };
-
-		session_put_mframe(s, &f);
-	}
-}
-
-/* Data on a joined pipe, else on the control's, whatever the credit is. */
-static void flood_window(struct fake_session *s, uint64_t n)
-{
-	static const uint8_t zeros[16384];
-	struct fake_pipe *p = find_pipe(s, FAKE_ROLE_JOINED, 0);
-
-	if (p == NULL)
-		p = s->control;
-	while (n > 0) {
-		size_t len = n < sizeof(zeros) ? (size_t) n : sizeof(zeros);
-		struct mframe f = { .type = MFRAME_DATA,
-				    .stream_id = p->id,
-				    .len = (uint32_t) len };
-
-		session_put_mframe(s, &f);
-		MUST(buf_add(&s->out, span_of(zeros, len)) == 0);
-		n -= len;
-	}
-}
-
-static void send_goaway(struct fake_session *s, uint64_t code)
-{
-	struct mframe f = { .type = MFRAME_GOAWAY, .len = (uint32_t) code };
-
-	session_put_mframe(s, &f);
-}
-
-static void end_control(struct fake_session *s, uint64_t n)
-{
-	(void) n; /* for the table */
-	if (s->mux != NULL)
-		mux_fin(s->mux, s->control->stream);
-}
-
-static const struct {
-	const char *name;
-	void (*run)(struct fake_session *s, uint64_t n);
-	bool needs_mux;
-} counted[] = {
-	{ "reqwork", flood_requests, false }, { "strangers", flood_strangers, false },
-	{ "pings", flood_pings, true },	      { "syns", flood_syns, true },
-	{ "overrun", flood_window, true },    { "goaway", send_goaway, true },
-	{ "endcontrol", end_control, true },
-};
-
-static const char *do_counted(struct fake_session *s, const char *name, char *text)
-{
-	uint64_t n;
-
-	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++) {
-		if (strcmp(counted[i].name, name) != 0)
-			continue;
-		if (!parse_count(&text, &n))
-			return "no count";
-		if (s->control == NULL)
-			return "nobody is logged in";
-		if (counted[i].needs_mux && s->mux == NULL)
-			return "there is no mux";
-		counted[i].run(s, n);
-		return NULL;
-	}
-	return "no such command";
-}
-
-const char *fake_session_do(struct fake_session *s, char *command)
-{
-	struct fake_step step;
-	const char *why = NULL;
-	char *name;
-
-	session_flush(s);
-	if (fake_step_parse(command, &step) == 0) {
-		(void) session_step(s, s->control, &step);
-		fake_step_deinit(&step);
-	} else {
-		name = fake_word(&command);
-		if (strcmp(name, "start") == 0)
-			why = do_start(s, command);
-		else if (strcmp(name, "thaw") == 0)
-			s->is_frozen = false;
-		else if (strcmp(name, "send") == 0 || strcmp(name, "finish") == 0 ||
-			 strcmp(name, "reset") == 0)
-			why = do_user(s, name, command);
-		else
-			why = do_counted(s, name, command);
-	}
-	session_flush(s);
-	return why;
 }

@@ -249,6 +249,30 @@ static const char *do_name(struct server *sv, const char *name)
 	return NULL;
 }
 
+/* Without a mux a work connection is a session of its own: the oldest one that can. */
+static const char *obey_works(struct server *sv, const char *line)
+{
+	const char *why = "nobody is connected";
+	char copy[FAKE_LINE_MAX];
+
+	for (struct list *at = sv->links.next; at != &sv->links; at = at->next) {
+		struct link *l = container_of(at, struct link, link);
+
+		(void) snprintf(copy, sizeof(copy), "%s", line); /* the same length */
+		why = l->is_closing ? why : fake_session_do(&l->session, copy);
+		link_settle(l);
+		if (why == NULL)
+			break;
+	}
+	return why;
+}
+
+static bool is_for_work(const char *line)
+{
+	return strncmp(line, "start ", 6) == 0 || strncmp(line, "send ", 5) == 0 ||
+	       strncmp(line, "finish ", 7) == 0 || strncmp(line, "reset ", 6) == 0;
+}
+
 static const char *obey(struct server *sv, char *line)
 {
 	struct link *l = current(sv);
@@ -260,6 +284,8 @@ static const char *obey(struct server *sv, char *line)
 		return do_name(sv, line[4] == ' ' ? line + 5 : "");
 	if (l == NULL)
 		return "nobody is connected";
+	if (!sv->script.is_mux && is_for_work(line))
+		return obey_works(sv, line);
 	why = fake_session_do(&l->session, line);
 	link_settle(l);
 	return why;
