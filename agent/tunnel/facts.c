@@ -37,15 +37,14 @@ void facts_read(const struct uplink *u, struct service_facts *ret_f)
 		.n_logins = u->n_logins,
 		.n_losses = u->n_losses,
 		.n_proxies = u->proxies.n_proxies,
-		.n_users_ever = u->relays.n_users_ever,
-		.n_bytes_up = u->relays.n_bytes_up,
-		.n_bytes_down = u->relays.n_bytes_down,
+		.n_users_ever = u->users.n_ever,
+		.n_bytes_up = u->users.n_bytes_up,
+		.n_bytes_down = u->users.n_bytes_down,
 		.n_queued = u->client != NULL ? conn_n_queued(&u->link.conn) : 0,
 	};
 	if (u->state == UPLINK_STATE_WAITING && u->retry.due_ms > now_ms)
 		ret_f->retry_in_ms = u->retry.due_ms - now_ms;
-	for (const struct list *l = u->relays.relays.next; l != &u->relays.relays; l = l->next)
-		ret_f->n_users++;
+	ret_f->n_users = joined_count(&u->users);
 	for (const struct list *l = u->proxies.proxies.next; l != &u->proxies.proxies; l = l->next)
 		ret_f->n_proxies_up += container_of(l, struct proxy, link)->is_up;
 }

@@ -110,8 +110,7 @@ static struct proxy *find_in(const struct list *list, const char *wire_name)
 	return NULL;
 }
 
-/* -- a new configuration
- * ------------------------------------------------------------------------------------------ */
+/* -- a new configuration -- */
 
 /* What becomes of one proxy of the new configuration. */
 struct change {

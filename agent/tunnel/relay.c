@@ -12,35 +12,23 @@
 #include "agent/net/resolve.h"
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
+#include "proto/wire/proxyhdr.h"
 
 #define BURST (2 * LIMIT_TURN) /* bytes one wake-up may send before others get their turn */
 
 struct relay {
 	struct end_user user;
-	struct relay_host *host; /* borrowed: outlives the relay */
-	struct end up;
-	bool has_up; /* false: forgotten, or the session is gone */
-	struct proxy *proxy;
-	struct list link;
+	struct joined joined;
 	struct dial *dial;
 	struct timer timer; /* connecting: its deadline; FIN seen: what was received must leave */
+	size_t n_header;    /* bytes of the PROXY header not yet written: no credit for them */
 	size_t n_queued;    /* when the timer was set: has anything moved? */
 	size_t cap, burst;  /* of the last place given to the reader; full ones in a row */
 	bool is_connected, is_fin_seen, is_local_eof;
 	struct conn local;
 };
 
-/* -- ending
- * -------------------------------------------------------------------------------------------------------
- */
-
-static void relay_forget(struct relay *r)
-{
-	if (!r->has_up)
-		return;
-	r->has_up = false;
-	end_forget(r->up);
-}
+/* -- ending -- */
 
 /* Nothing more either way: the user is told by FIN (or RST), the local side is closed (or reset).
  */
@@ -48,53 +36,26 @@ static void relay_end(struct relay *r, bool want_reset)
 {
 	timer_stop(&r->timer);
 	r->dial = dial_cancel(r->dial);
-	if (r->has_up && want_reset)
-		end_rst(r->up);
-	else if (r->has_up)
-		end_fin(r->up);
-	relay_forget(r);
+	joined_leave(&r->joined, want_reset);
 	if (want_reset)
 		conn_reset(&r->local);
 	else
 		conn_close(&r->local);
 }
 
+static void relay_end_joined(struct joined *j, bool want_reset)
+{
+	relay_end(container_of(j, struct relay, joined), want_reset);
+}
+
 static void relay_on_gone(void *arg)
 {
 	struct relay *r = arg;
-	struct relay_host *host = r->host;
+	struct joined_host *host = r->joined.host;
 
-	list_del(&r->link);
-	r->proxy->n_users--;
-	(void) proxy_free(r->proxy);
+	joined_remove(&r->joined);
 	free(r);
-	host->on_gone(host->arg);
-}
-
-void relay_reset_carried(struct relay_host *host, const void *carrier)
-{
-	struct list *l, *next;
-	struct relay *r;
-
-	for (l = host->relays.next; l != &host->relays; l = next) {
-		next = l->next;
-		r = container_of(l, struct relay, link);
-		if (!r->has_up || r->up.carrier != carrier)
-			continue; /* carried by others, or it only delivers what was received before
-				     a FIN */
-		r->has_up = false;
-		relay_end(r, true);
-	}
-}
-
-void relay_end_all(struct relay_host *host)
-{
-	struct list *l, *next;
-
-	for (l = host->relays.next; l != &host->relays; l = next) {
-		next = l->next;
-		relay_end(container_of(l, struct relay, link), true);
-	}
+	joined_told(host);
 }
 
 /* After the server's FIN: all that was received has left. The service learns of the end; what it
@@ -108,7 +69,7 @@ static void relay_half_close(struct relay *r)
 	}
 	conn_finish(&r->local);
 	conn_read(&r->local, true);
-	timer_set(&r->timer, loop_now_ms(r->host->loop) + WAIT_LOCAL_EOF_MS);
+	timer_set(&r->timer, loop_now_ms(r->joined.host->loop) + WAIT_LOCAL_EOF_MS);
 }
 
 static void relay_on_timer(struct timer *t)
@@ -117,7 +78,7 @@ static void relay_on_timer(struct timer *t)
 	size_t n = conn_n_queued(&r->local);
 
 	if (!r->is_connected) {
-		proxy_on_local_error(r->proxy, -ETIMEDOUT, "timed out");
+		proxy_on_local_error(r->joined.proxy, -ETIMEDOUT, "timed out");
 		relay_end(r, false);
 	} else if (n == 0) {
 		relay_end(r, false);
@@ -125,7 +86,7 @@ static void relay_on_timer(struct timer *t)
 		relay_end(r, true); /* its reader took nothing for too long */
 	} else {
 		r->n_queued = n;
-		timer_set(&r->timer, loop_now_ms(r->host->loop) + WAIT_STUCK_MS);
+		timer_set(&r->timer, loop_now_ms(r->joined.host->loop) + WAIT_STUCK_MS);
 	}
 }
 
@@ -136,20 +97,21 @@ static void relay_on_data(struct end_user *u, struct span data)
 	struct relay *r = container_of(u, struct relay, user);
 	size_t n_now;
 
-	r->proxy->n_bytes_down += data.len;
-	r->host->n_bytes_down += data.len;
+	joined_count_down(&r->joined, data.len);
 	if (conn_write(&r->local, data, &n_now) != 0)
 		relay_end(r, true);
 	else if (n_now > 0)
-		end_consume(r->up, n_now);
+		end_consume(r->joined.up, n_now);
 }
 
 static void relay_on_written(void *arg, size_t n)
 {
 	struct relay *r = arg;
+	size_t n_ours = n < r->n_header ? n : r->n_header;
 
-	if (r->has_up)
-		end_consume(r->up, n);
+	r->n_header -= n_ours;
+	if (r->joined.has_up && n > n_ours)
+		end_consume(r->joined.up, n - n_ours);
 	if (r->is_fin_seen && conn_n_queued(&r->local) == 0)
 		relay_half_close(r);
 }
@@ -159,15 +121,14 @@ static void relay_on_fin(struct end_user *u)
 	struct relay *r = container_of(u, struct relay, user);
 
 	r->is_fin_seen = true;
-	end_fin(r->up);
-	relay_forget(r);
+	joined_leave(&r->joined, /* want_reset= */ false);
 	r->n_queued = conn_n_queued(&r->local);
 	if (r->n_queued == 0 && !r->is_connected)
 		relay_end(r, false); /* nobody has heard of this user yet */
 	else if (r->n_queued == 0)
 		relay_half_close(r);
 	else
-		timer_set(&r->timer, loop_now_ms(r->host->loop) + WAIT_STUCK_MS);
+		timer_set(&r->timer, loop_now_ms(r->joined.host->loop) + WAIT_STUCK_MS);
 }
 
 static void relay_on_rst(struct end_user *u)
@@ -181,26 +142,25 @@ static size_t relay_alloc(void *arg, uint8_t **ret_dst)
 {
 	struct relay *r = arg;
 
-	if (!r->has_up) { /* read to the end, and dropped */
-		*ret_dst = r->host->loop->plain_buf;
+	if (!r->joined.has_up) { /* read to the end, and dropped */
+		*ret_dst = r->joined.host->loop->plain_buf;
 		return LIMIT_RECORD;
 	}
 	if (r->burst >= BURST) {
-		end_want(r->up);
+		end_want(r->joined.up);
 		return 0;
 	}
-	return end_reserve(r->up, ret_dst, &r->cap) == 0 ? r->cap : 0;
+	return end_reserve(r->joined.up, ret_dst, &r->cap) == 0 ? r->cap : 0;
 }
 
 static void relay_on_read(void *arg, size_t n)
 {
 	struct relay *r = arg;
 
-	if (!r->has_up)
+	if (!r->joined.has_up)
 		return;
-	r->proxy->n_bytes_up += n;
-	r->host->n_bytes_up += n;
-	end_commit(r->up, n);
+	joined_count_up(&r->joined, n);
+	end_commit(r->joined.up, n);
 	r->burst = n < r->cap ? 0 : r->burst + n;
 }
 
@@ -215,7 +175,7 @@ static void relay_on_turn(struct end_user *u, size_t quantum)
 	if (err == CONN_E_AGAIN)
 		conn_read(&r->local, true);
 	else if (err == 0)
-		end_want(r->up);
+		end_want(r->joined.up);
 }
 
 static void relay_on_eof(void *arg)
@@ -223,8 +183,8 @@ static void relay_on_eof(void *arg)
 	struct relay *r = arg;
 
 	r->is_local_eof = true;
-	if (r->has_up)
-		end_fin(r->up);
+	if (r->joined.has_up)
+		end_fin(r->joined.up);
 	else if (conn_n_queued(&r->local) == 0)
 		relay_end(r, false);
 }
@@ -234,16 +194,14 @@ static void relay_on_error(void *arg, int err, const char *why)
 	struct relay *r = arg;
 
 	if (!r->is_connected) {
-		proxy_on_local_error(r->proxy, err, why);
+		proxy_on_local_error(r->joined.proxy, err, why);
 		relay_end(r, false);
 	} else {
 		relay_end(r, true);
 	}
 }
 
-/* -- starting
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- starting -- */
 
 static void relay_on_ready(void *arg)
 {
@@ -251,12 +209,12 @@ static void relay_on_ready(void *arg)
 
 	r->is_connected = true;
 	timer_stop(&r->timer);
-	proxy_on_local_ok(r->proxy);
+	proxy_on_local_ok(r->joined.proxy);
 	conn_read(&r->local, true);
 	if (r->is_fin_seen && conn_n_queued(&r->local) == 0)
 		relay_half_close(r);
 	else if (r->is_fin_seen)
-		timer_set(&r->timer, loop_now_ms(r->host->loop) + WAIT_STUCK_MS);
+		timer_set(&r->timer, loop_now_ms(r->joined.host->loop) + WAIT_STUCK_MS);
 }
 
 static void relay_on_dialed(void *arg, const struct dial_result *result, int fd)
@@ -288,17 +246,38 @@ static const struct conn_ops relay_ops = {
 /* Start to connect. 0, or negated errno: told to the user of the tunnel by closing. */
 static int relay_connect(struct relay *r)
 {
-	uint64_t due_ms = loop_now_ms(r->host->loop) + WAIT_LOCAL_DIAL_MS;
-	struct proxy *p = r->proxy;
+	uint64_t due_ms = loop_now_ms(r->joined.host->loop) + WAIT_LOCAL_DIAL_MS;
+	struct proxy *p = r->joined.proxy;
 
 	if (!p->has_local_addr)
-		return dial_start(r->host->loop, r->host->resolver, p->conf->local_host,
-				  p->conf->local_port, due_ms, relay_on_dialed, r, &r->dial);
+		return dial_start(r->joined.host->loop, r->joined.host->resolver,
+				  p->conf->local_host, p->conf->local_port, due_ms, relay_on_dialed,
+				  r, &r->dial);
 	timer_set(&r->timer, due_ms);
 	return conn_connect(&r->local, (const struct sockaddr *) &p->local_addr);
 }
 
-int relay_start(struct relay_host *host, struct end up, struct proxy *proxy)
+/* The header goes before any payload: it is queued before the connection is open. */
+static int relay_say_who(struct relay *r, const struct relay_source *source)
+{
+	struct proxyhdr h = {
+		.version = r->joined.proxy->conf->proxy_protocol,
+		.src_addr = source->src_addr,
+		.dst_addr = source->dst_addr,
+		.src_port = source->src_port,
+		.dst_port = source->dst_port,
+	};
+	uint8_t header[PROXYHDR_MAX];
+	size_t n, n_now;
+
+	if (h.version == PROXYHDR_NONE || proxyhdr_encode(&h, header, &n) != 0)
+		return 0;
+	r->n_header = n;
+	return conn_write(&r->local, span_of(header, n), &n_now);
+}
+
+int relay_start(struct joined_host *host, struct end up, struct proxy *proxy,
+		const struct relay_source *source)
 {
 	static const struct end_user_ops user_ops = {
 		.on_data = relay_on_data,
@@ -312,26 +291,18 @@ int relay_start(struct relay_host *host, struct end up, struct proxy *proxy)
 	if (r == NULL)
 		return -ENOMEM;
 	r->user.ops = &user_ops;
-	r->host = host;
-	r->up = up;
-	r->proxy = proxy;
 	timer_init(&r->timer, host->loop, relay_on_timer);
 	err = conn_init(&r->local, host->loop, &relay_ops, r, LIMIT_WINDOW_MAX);
 	if (err != 0) {
 		free(r);
 		return err;
 	}
-	list_init(&r->link);
-	list_add_tail(&host->relays, &r->link);
-	(void) proxy_share(proxy);
-	proxy->n_users++;
-	proxy->n_users_ever++;
-	host->n_users_ever++;
-	r->has_up = true;
-	end_set_user(up, &r->user);
-	err = relay_connect(r);
+	joined_add(&r->joined, host, proxy, up, &r->user, relay_end_joined);
+	err = relay_say_who(r, source);
+	if (err == 0)
+		err = relay_connect(r);
 	if (err != 0) {
-		proxy_on_local_error(proxy, err, uv_strerror(err));
+		proxy_on_local_error(proxy, err, err < 0 ? uv_strerror(err) : "no room");
 		relay_end(r, false);
 	}
 	return 0;

@@ -9,28 +9,15 @@
  * upload never looks complete. */
 #pragma once
 #include "agent/net/end.h"
-#include "agent/tunnel/proxy.h"
-#include "proto/base/list.h"
+#include "agent/tunnel/joined.h"
 
-struct loop;
-struct resolver;
-
-/* What all relays share. */
-struct relay_host {
-	struct loop *loop;
-	struct resolver *resolver;
-	struct list relays; /* each relay stands in it until its memory is free */
-	uint64_t n_users_ever, n_bytes_up, n_bytes_down;
-	/* One relay is gone. */
-	void (*on_gone)(void *arg);
-	void *arg;
+/* Who the user is, for the PROXY header; strings are borrowed for the call. */
+struct relay_source {
+	const char *src_addr, *dst_addr;
+	uint16_t src_port, dst_port;
 };
 
 /* Join @up to the local service of @proxy; the relay is its user then and forgets it by itself.
- * @host is borrowed: it outlives the relay; @proxy is shared. 0 or negated errno (@up is untouched
- * then). */
-int relay_start(struct relay_host *host, struct end up, struct proxy *proxy);
-/* Reset those whose end is @carrier's: it is gone, and their ends are not touched any more. */
-void relay_reset_carried(struct relay_host *host, const void *carrier);
-/* End all the others, too. */
-void relay_end_all(struct relay_host *host);
+ * 0 or negated errno (@up is untouched then). */
+int relay_start(struct joined_host *host, struct end up, struct proxy *proxy,
+		const struct relay_source *source);

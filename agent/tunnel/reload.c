@@ -73,7 +73,7 @@ static void reload_server(struct uplink *u, const struct link_server *next)
 	retry_lost(&u->retry, RETRY_NETWORK, loop_now_ms(u->loop));
 	retry_hurry(&u->retry, loop_now_ms(u->loop)); /* somebody wants it now */
 	uplink_close(u);
-	relay_end_all(&u->relays);
+	joined_end_all(&u->users);
 	solo_close_all(&u->solos);
 	if (reload_token(u, u->conf) != 0)
 		log_warn(u->log, "out of memory: the old token stays until the next reload");

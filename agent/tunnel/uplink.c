@@ -10,6 +10,7 @@
 #include "agent/base/timer.h"
 #include "agent/conf/file.h"
 #include "agent/tunnel/advice.h"
+#include "agent/tunnel/join.h"
 #include "agent/tunnel/machine.h"
 #include "agent/tunnel/params.h"
 #include "agent/tunnel/reload.h"
@@ -24,9 +25,7 @@ static void uplink_flush(struct uplink *u);
 static void uplink_arm(struct uplink *u);
 static void uplink_pump(struct uplink *u);
 
-/* -- words
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- words -- */
 
 /* One line per change of cause; repeats are debug. */
 static void uplink_say(struct uplink *u, const char *words, const char *error, const char *remedy)
@@ -85,7 +84,7 @@ static void uplink_closed(struct uplink *u)
 	if (u->state != UPLINK_STATE_CLOSING || u->has_link)
 		return;
 	if ((u->is_ending || u->has_next) &&
-	    (!list_is_empty(&u->relays.relays) || !list_is_empty(&u->solos.solos)))
+	    (!list_is_empty(&u->users.all) || !list_is_empty(&u->solos.solos)))
 		return;
 	u->session_conf = conf_free(u->session_conf);
 	if (!u->is_ending) {
@@ -110,12 +109,12 @@ void uplink_close(struct uplink *u)
 		return;
 	u->state = UPLINK_STATE_CLOSING;
 	timer_stop(&u->timer);
-	relay_reset_carried(&u->relays, &u->works);
+	joined_reset_carried(&u->users, &u->works);
 	u->client = client_free(u->client);
 	u->works.client = NULL;
 	solo_close_unjoined(&u->solos);
 	if (u->is_ending) {
-		relay_end_all(&u->relays);
+		joined_end_all(&u->users);
 		solo_close_all(&u->solos);
 		proxyset_stop(&u->proxies);
 	}
@@ -125,9 +124,7 @@ void uplink_close(struct uplink *u)
 	loop_task_queue(u->loop, &u->flush); /* uplink_closed() comes from there, too */
 }
 
-/* -- session
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- session -- */
 
 static void uplink_on_login(struct uplink *u, const char *version)
 {
@@ -163,13 +160,14 @@ static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char
 }
 
 /* A user of the proxy with roster index @i is at @e. */
-static void uplink_join(struct uplink *u, struct end e, size_t i, const char *from)
+static void uplink_join(struct uplink *u, struct end e, size_t i,
+			const struct msg_start_work_conn *start)
 {
 	struct proxy *p = u->roster.entries[i].user;
 	int err;
 
-	log_debug(u->log, "user connection", "proxy", p->conf->name, "from", from);
-	err = relay_start(&u->relays, e, p);
+	log_debug(u->log, "user connection", "proxy", p->conf->name, "from", start->src_addr);
+	err = join_user(&u->users, u->session_conf, e, p, start);
 	if (err != 0) {
 		log_warn(u->log, "user connection refused", "proxy", p->conf->name, "error",
 			 uv_strerror(err));
@@ -184,7 +182,7 @@ static void uplink_on_solo(void *arg, struct end e, const struct msg_start_work_
 	size_t i;
 
 	if (start->proxy_name != NULL && roster_find(&u->roster, start->proxy_name, &i) == 0)
-		uplink_join(u, e, i, start->src_addr);
+		uplink_join(u, e, i, start);
 	else
 		end_forget(e); /* frps does send names of proxies just closed */
 }
@@ -210,7 +208,7 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 		proxy_on_refused(u->roster.entries[ev->proxy].user, ev->text);
 		break;
 	case CLIENT_EV_START:
-		uplink_join(u, workconn_end(&u->works, ev->work), ev->proxy, ev->start->src_addr);
+		uplink_join(u, workconn_end(&u->works, ev->work), ev->proxy, ev->start);
 		break;
 	case CLIENT_EV_DATA: user->ops->on_data(user, ev->data); break;
 	case CLIENT_EV_FIN: user->ops->on_fin(user); break;
@@ -313,7 +311,7 @@ static void uplink_on_flush(struct loop_task *t)
 	uplink_arm(u);
 	uplink_flush(u);
 	if (u->state == UPLINK_STATE_LEAVING && client_n_joined(u->client) == 0 &&
-	    list_is_empty(&u->relays.relays) && list_is_empty(&u->solos.solos))
+	    list_is_empty(&u->users.all) && list_is_empty(&u->solos.solos))
 		client_bye(u->client);
 	uplink_hear(u);
 	if (u->client != NULL && conn_n_queued(&u->link.conn) == 0 &&
@@ -339,9 +337,7 @@ static bool host_make_room(void *arg)
 	return uplink_drain(u);
 }
 
-/* -- connection
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- connection -- */
 
 static void uplink_on_data(void *arg, struct span data)
 {
@@ -443,9 +439,7 @@ static void uplink_try(struct uplink *u)
 			      advice_for_cause(CLIENT_CAUSE_MEMORY));
 }
 
-/* -- time
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- time -- */
 
 static void uplink_arm(struct uplink *u)
 {
@@ -492,9 +486,7 @@ static void uplink_on_timer(struct timer *t)
 	}
 }
 
-/* -- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- life -- */
 
 static int uplink_fill(struct uplink *u)
 {
@@ -530,7 +522,7 @@ int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
 	u->conf = conf_share(conf);
 	u->on_ended = on_ended;
 	u->arg = arg;
-	list_init(&u->relays.relays);
+	joined_host_init(&u->users, l);
 	u->proxies = (struct proxyset){
 		.loop = l,
 		.roster = &u->roster,
@@ -554,15 +546,14 @@ int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
 	u->works.flush_later = host_flush_later;
 	u->works.make_room = host_make_room;
 	u->works.arg = u;
-	u->relays.loop = l;
-	u->relays.on_gone = host_flush_later;
-	u->relays.arg = u;
+	u->users.on_gone = host_flush_later;
+	u->users.arg = u;
 	err = uplink_fill(u);
 	if (err != 0) {
 		(void) uplink_free(u);
 		return err;
 	}
-	u->relays.resolver = u->server.resolver;
+	u->users.resolver = u->server.resolver;
 	*ret_u = u;
 	return 0;
 }
@@ -571,7 +562,7 @@ struct uplink *uplink_free(struct uplink *u)
 {
 	if (u == NULL)
 		return NULL;
-	MUST(!u->has_link && u->client == NULL && list_is_empty(&u->relays.relays) &&
+	MUST(!u->has_link && u->client == NULL && list_is_empty(&u->users.all) &&
 	     list_is_empty(&u->solos.solos));
 	timer_stop(&u->timer);
 	loop_task_cancel(&u->flush);

@@ -2,12 +2,12 @@
 /* upstate.h - the inside of an uplink, for the files that make it: uplink.c, reload.c, facts.c.
  * Floor 5. */
 #pragma once
-#include "agent/conf/schema.h"
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
+#include "agent/conf/schema.h"
+#include "agent/tunnel/joined.h"
 #include "agent/tunnel/link.h"
 #include "agent/tunnel/proxyset.h"
-#include "agent/tunnel/relay.h"
 #include "agent/tunnel/solo.h"
 #include "agent/tunnel/uplink.h"
 #include "agent/tunnel/workconn.h"
@@ -55,7 +55,7 @@ struct uplink {
 	struct link_server next;
 	struct workconn_host works;
 	struct solo_host solos;
-	struct relay_host relays;
+	struct joined_host users;
 };
 
 /* Tear down: relays are reset, the connection is closed; what follows comes from the loop. */
