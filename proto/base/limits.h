@@ -44,6 +44,7 @@
 /* -- waits -- */
 #define WAIT_DIAL_MS 10000  /* TCP, proxy and TLS each: stock limit */
 #define WAIT_LOGIN_MS 10000 /* LoginResp when the session gives no sign of life */
+#define WAIT_VISIT_MS 10000	     /* NewVisitorConnResp: stock limit */
 #define WAIT_LOGIN_HELD_MS \
 	60000 /* LoginResp while mux pings are answered (frps 0.65-0.70.0 park logins) */
 #define WAIT_PROXY_RESP_MS 10000 /* NewProxyResp, then CloseProxy and ask again */
