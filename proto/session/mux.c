@@ -623,10 +623,12 @@ struct span mux_drain(struct mux *m)
 	if (m->why == NULL)
 		mux_emit(m);
 	out = record_drain(&m->record);
-	if (m->why != NULL || list_is_empty(&m->emit) || m->record.sent > 0 ||
-	    buf_len(&m->record.ctl) > 0)
+	if (m->record.sent > 0 || buf_len(&m->record.ctl) > 0)
 		return out;
-	mux_die(m, "out of memory"); /* ctl took not one frame; payload may not overtake a SYN */
+	if (m->why == NULL && list_is_empty(&m->emit))
+		return out;
+	/* Payload may not overtake a SYN; alive, ctl took not one frame. */
+	mux_die(m, "out of memory");
 	return span_of(NULL, 0);
 }
 

@@ -46,8 +46,8 @@ static inline void kit_add_data(struct kit_log *l, uint32_t id, struct span data
 		l->data_sum = l->data_sum * 31 + data.p[i];
 	l->data_len += data.len;
 	l->len = l->data_at;
-	(void) snprintf(l->text + l->len, sizeof(l->text) - l->len, "DATA %" PRIu32 " %zu %08" PRIx32 ";",
-			id, l->data_len, l->data_sum);
+	(void) snprintf(l->text + l->len, sizeof(l->text) - l->len,
+			"DATA %" PRIu32 " %zu %08" PRIx32 ";", id, l->data_len, l->data_sum);
 	l->len += strlen(l->text + l->len);
 	l->data_id = id;
 }
@@ -80,7 +80,8 @@ static inline void kit_event(struct kit_log *l, struct mux *m, const struct mux_
 }
 
 /* Feed @in cut as @s says; each piece lies in a block of its own, so that a read beyond is seen. */
-static inline void kit_feed_split(struct mux *m, struct span in, struct unit_split s, struct kit_log *l)
+static inline void kit_feed_split(struct mux *m, struct span in, struct unit_split s,
+				  struct kit_log *l)
 {
 	struct mux_event ev;
 
@@ -104,10 +105,11 @@ static inline void kit_feed(struct mux *m, struct buf *in, struct kit_log *l)
 	buf_eat(in, buf_len(in));
 }
 
-/* -- frames by hand ----------------------------------------------------------------------------- */
+/* -- frames by hand -----------------------------------------------------------------------------
+ */
 
-static inline void kit_raw(struct buf *b, uint8_t version, uint8_t type, uint16_t flags, uint32_t id,
-			   uint32_t len)
+static inline void kit_raw(struct buf *b, uint8_t version, uint8_t type, uint16_t flags,
+			   uint32_t id, uint32_t len)
 {
 	uint8_t *p;
 
@@ -142,7 +144,8 @@ static inline void kit_data(struct buf *b, uint16_t flags, uint32_t id, size_t n
 	buf_commit(b, n);
 }
 
-/* -- what the mux sends ------------------------------------------------------------------------- */
+/* -- what the mux sends -------------------------------------------------------------------------
+ */
 
 /* Take all that waits, @piece bytes at a time (0: whatever there is). */
 static inline void kit_drain(struct mux *m, size_t piece, struct buf *out)
@@ -204,7 +207,8 @@ static inline void kit_expect_events(struct kit_log *l, const char *want)
 	l->data_id = 0;
 }
 
-/* -- a mux with what it needs --------------------------------------------------------------------- */
+/* -- a mux with what it needs ---------------------------------------------------------------------
+ */
 
 struct fixture {
 	struct mux *m;
@@ -273,7 +277,8 @@ static inline void expect_dead(struct fixture *f)
 	assert_int_equal(mux_open(f->m, NULL, &s), MUX_E_CLOSED);
 	assert_int_equal(mux_deadline(f->m), UINT64_MAX);
 	if (f->log->streams[0] != NULL)
-		assert_int_equal(mux_write(f->m, f->log->streams[0], span_str("x"), &n), MUX_E_CLOSED);
+		assert_int_equal(mux_write(f->m, f->log->streams[0], span_str("x"), &n),
+				 MUX_E_CLOSED);
 }
 
 /* Feed what is in f->in: it must end the session. */

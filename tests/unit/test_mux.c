@@ -2,7 +2,8 @@
 /* test_mux.c - what a mux makes of the peer's frames: every rule of yamux, at any split. */
 #include "tests/unit/muxkit.h"
 
-/* -- opening ------------------------------------------------------------------------------------ */
+/* -- opening ------------------------------------------------------------------------------------
+ */
 
 static void test_client_ids_are_odd_and_syn_carries_no_credit(void **state)
 {
@@ -142,7 +143,8 @@ static void test_syn_of_a_stream_that_exists_is_deadly(void **state)
 	feed_deadly(&f);
 }
 
-/* -- credit ------------------------------------------------------------------------------------- */
+/* -- credit -------------------------------------------------------------------------------------
+ */
 
 static void test_peer_may_use_its_window_and_not_one_byte_more(void **state)
 {
@@ -285,7 +287,8 @@ static void test_credit_beyond_32_bits_is_deadly(void **state)
 	feed_deadly(&f);
 }
 
-/* -- ends --------------------------------------------------------------------------------------- */
+/* -- ends ---------------------------------------------------------------------------------------
+ */
 
 static void test_fin_comes_after_the_data_and_once(void **state)
 {
@@ -456,7 +459,8 @@ static void test_reset_stream_waits_for_no_ack(void **state)
 	fixture_deinit(&f);
 }
 
-/* -- session ------------------------------------------------------------------------------------ */
+/* -- session ------------------------------------------------------------------------------------
+ */
 
 static void test_ping_is_answered_at_once_with_its_id(void **state)
 {
@@ -471,7 +475,8 @@ static void test_ping_is_answered_at_once_with_its_id(void **state)
 	(void) mux_write(f.m, s, span_of(bulk, sizeof(bulk)), &n);
 	kit_ping(&f.in, KIT_SYN, 0xdeadbeef);
 	kit_feed(f.m, &f.in, f.log);
-	kit_expect_sent(f.m, "Aping 0 3735928559;Swin 1 0;data 1 16372;"); /* in front of the payload */
+	kit_expect_sent(f.m,
+			"Aping 0 3735928559;Swin 1 0;data 1 16372;"); /* in front of the payload */
 	assert_int_equal(mux_ping(f.m, 5), 0);
 	kit_expect_sent(f.m, "Sping 0 5;");
 	kit_ping(&f.in, 0, 5); /* neither a question nor an answer */

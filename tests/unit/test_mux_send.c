@@ -34,7 +34,8 @@ static size_t send_until_stuck(struct mux *m, struct mux_stream *s)
 	}
 }
 
-/* -- credit ------------------------------------------------------------------------------------- */
+/* -- credit -------------------------------------------------------------------------------------
+ */
 
 static void test_never_a_byte_beyond_the_credit(void **state)
 {
@@ -79,7 +80,8 @@ static void test_stream_without_credit_gets_a_turn_when_some_comes(void **state)
 	fixture_deinit(&f);
 }
 
-/* -- records ------------------------------------------------------------------------------------ */
+/* -- records ------------------------------------------------------------------------------------
+ */
 
 static void test_header_and_body_leave_in_one_record(void **state)
 {
@@ -104,7 +106,8 @@ static void test_header_and_body_leave_in_one_record(void **state)
 	mux_commit(f.m, s, 6);
 	out = mux_drain(f.m);
 	assert_int_equal(out.len, 2 * MFRAME_LEN + 11);
-	assert_memory_equal(out.p, "\0\0\0\0\0\0\0\1\0\0\0\5hello\0\0\0\0\0\0\0\1\0\0\0\6world!", out.len);
+	assert_memory_equal(out.p, "\0\0\0\0\0\0\0\1\0\0\0\5hello\0\0\0\0\0\0\0\1\0\0\0\6world!",
+			    out.len);
 	fixture_deinit(&f);
 }
 
@@ -125,7 +128,8 @@ static void test_a_record_under_way_is_never_interleaved(void **state)
 	assert_int_equal(send_bulk(f.m, s, 1000, 0), 1000);
 	assert_int_equal(buf_add(&out, span_head(mux_drain(f.m), 100)), 0);
 	mux_drained(f.m, 100);
-	assert_int_equal(mux_reserve(f.m, other, &dst, &cap), MUX_E_ROOM); /* the record is closed */
+	assert_int_equal(mux_reserve(f.m, other, &dst, &cap),
+			 MUX_E_ROOM); /* the record is closed */
 	mux_fin(f.m, s);
 	assert_int_equal(mux_ping(f.m, 3), 0);
 	assert_int_equal(mux_write_urgent(f.m, other, span_str("now")), 0);
@@ -192,7 +196,8 @@ static void test_urgent_bytes_wait_behind_their_syn_and_leave_room_for_pings(voi
 	fixture_deinit(&f);
 }
 
-/* -- turns -------------------------------------------------------------------------------------- */
+/* -- turns --------------------------------------------------------------------------------------
+ */
 
 static void test_fresh_streams_come_before_bulk_ones(void **state)
 {
@@ -280,7 +285,8 @@ static void test_no_turn_while_the_record_is_full(void **state)
 	fixture_deinit(&f);
 }
 
-/* -- FIN and RST -------------------------------------------------------------------------------- */
+/* -- FIN and RST --------------------------------------------------------------------------------
+ */
 
 static void test_fin_leaves_once_behind_all_data_and_nothing_after_it(void **state)
 {
@@ -356,6 +362,22 @@ static void test_rst_leaves_once_and_takes_the_stream_out_of_the_queue(void **st
 	fixture_deinit(&f);
 }
 
+static void test_dead_session_says_goodbye_and_sends_no_payload(void **state)
+{
+	struct mux_stream *s;
+	struct fixture f;
+
+	(void) state;
+	fixture_init(&f, false);
+	assert_int_equal(mux_open(f.m, NULL, &s), 0);
+	assert_int_equal(send_bulk(f.m, s, 100, 0), 100);
+	kit_raw(&f.in, 9, 9, 9, 9, 9);
+	kit_feed(f.m, &f.in, f.log);
+	kit_expect_events(f.log, "DEAD 0 0;");
+	kit_expect_sent(f.m, "goaway 0 1;");
+	fixture_deinit(&f);
+}
+
 static void test_forgotten_holder_of_the_turn(void **state)
 {
 	struct mux_stream *s, *turn;
@@ -375,7 +397,8 @@ static void test_forgotten_holder_of_the_turn(void **state)
 	fixture_deinit(&f);
 }
 
-/* -- splits, memory ----------------------------------------------------------------------------- */
+/* -- splits, memory -----------------------------------------------------------------------------
+ */
 
 /* A long run of everything that is legal, and some that is not. */
 static void script(struct buf *b, uint32_t seed)
@@ -489,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_fin_leaves_once_behind_all_data_and_nothing_after_it),
 		cmocka_unit_test(test_fin_without_room_waits_for_a_turn_by_itself),
 		cmocka_unit_test(test_rst_leaves_once_and_takes_the_stream_out_of_the_queue),
+		cmocka_unit_test(test_dead_session_says_goodbye_and_sends_no_payload),
 		cmocka_unit_test(test_forgotten_holder_of_the_turn),
 		cmocka_unit_test(test_any_split_gives_the_same_events),
 		cmocka_unit_test(test_without_memory),
