@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-#define CHAOS_PEACE_MS 200000 /* a refused login waits up to 60 s, a silent one is held 60 s, a name is blocked 42 s */
+#define CHAOS_PEACE_MS                                                                           \
+	200000 /* a refused login waits up to 60 s, a silent one is held 60 s, a name is blocked \
+		  42 s */
 
 static void chaos_rules(struct sim *s)
 {
@@ -126,7 +128,8 @@ void sim_random_run(uint64_t seed, struct sim *ret_totals)
 	chaos_remains(s);
 	sim_leave(s);
 	sim_run_ms(s, 1000);
-	PROMISE(&s->env, !frps_has_proxy(&s->frps, "node-1") && !frps_has_proxy(&s->frps, "node-2"));
+	PROMISE(&s->env,
+		!frps_has_proxy(&s->frps, "node-1") && !frps_has_proxy(&s->frps, "node-2"));
 	client_bye(s->client);
 	PROMISE(&s->env, sim_run_until(s, has_left, 2000) != UINT64_MAX);
 	PROMISE(&s->env, s->last_cause == CLIENT_CAUSE_LEFT);

@@ -18,10 +18,12 @@ struct env {
 /* What the machines promise; a failure prints the seed that replays it. */
 #define PROMISE(env, x) ((x) ? (void) 0 : promise_broken(env, #x, __FILE__, __LINE__))
 
-static inline _Noreturn void promise_broken(const struct env *e, const char *what, const char *file, int line)
+static inline _Noreturn void promise_broken(const struct env *e, const char *what, const char *file,
+					    int line)
 {
-	(void) fprintf(stderr, "seed %llu, %llu ms, event %zu: %s:%d: not %s\n", (unsigned long long) e->seed,
-		       (unsigned long long) e->now_ms, e->n_events, file, line, what);
+	(void) fprintf(stderr, "seed %llu, %llu ms, event %zu: %s:%d: not %s\n",
+		       (unsigned long long) e->seed, (unsigned long long) e->now_ms, e->n_events,
+		       file, line, what);
 	abort();
 }
 

@@ -119,9 +119,9 @@ static bool flow_send(struct flow *f, size_t max)
 		cap = cap < max ? cap : max;
 		cap = cap < f->tx_ready - f->tx ? cap : f->tx_ready - f->tx;
 		for (i = 0; i < cap; i++, f->tx++)
-			dst[i] = flow_is_user(f) && f->tx < FLOW_HEAD ?
-					 f->head[f->tx] :
-					 flow_byte(f->id, flow_is_user(f), f->tx);
+			dst[i] = flow_is_user(f) && f->tx < FLOW_HEAD
+					 ? f->head[f->tx]
+					 : flow_byte(f->id, flow_is_user(f), f->tx);
 		f->ops->commit(f->owner, f->handle, cap);
 		max -= cap;
 	}
@@ -188,7 +188,7 @@ void flow_act(struct flow *f)
 	flow_abort_if_due(f);
 	flow_finish(f);
 	if (!f->is_over)
-		f->due_ms = f->unconsumed > 0 || f->tx_ready < f->tx_len ?
-				    f->env->now_ms + 1 + env_random(f->env, f->pause_ms) :
-				    UINT64_MAX;
+		f->due_ms = f->unconsumed > 0 || f->tx_ready < f->tx_len
+				    ? f->env->now_ms + 1 + env_random(f->env, f->pause_ms)
+				    : UINT64_MAX;
 }

@@ -61,3 +61,40 @@ void flow_on_loss(struct flow *f);
 void flow_on_turn(struct flow *f, size_t quantum);
 /* At or after due_ms. */
 void flow_act(struct flow *f);
+
+/* The operations @name_ops of a flow carried by @prefix: its owner's machine, its handle's stream;
+ * but forget. */
+#define FLOW_DEFINE_OPS(name, prefix, owner_type, machine, handle_type, stream)                    \
+	static int name##_reserve(void *owner, void *h, uint8_t **ret_dst, size_t *ret_cap)        \
+	{                                                                                          \
+		return prefix##_reserve(((struct owner_type *) owner)->machine,                    \
+					((struct handle_type *) h)->stream, ret_dst, ret_cap);     \
+	}                                                                                          \
+	static void name##_commit(void *owner, void *h, size_t n)                                  \
+	{                                                                                          \
+		prefix##_commit(((struct owner_type *) owner)->machine,                            \
+				((struct handle_type *) h)->stream, n);                            \
+	}                                                                                          \
+	static void name##_consume(void *owner, void *h, size_t n)                                 \
+	{                                                                                          \
+		prefix##_consume(((struct owner_type *) owner)->machine,                           \
+				 ((struct handle_type *) h)->stream, n);                           \
+	}                                                                                          \
+	static void name##_want(void *owner, void *h)                                              \
+	{                                                                                          \
+		prefix##_want(((struct owner_type *) owner)->machine,                              \
+			      ((struct handle_type *) h)->stream);                                 \
+	}                                                                                          \
+	static void name##_fin(void *owner, void *h)                                               \
+	{                                                                                          \
+		prefix##_fin(((struct owner_type *) owner)->machine,                               \
+			     ((struct handle_type *) h)->stream);                                  \
+	}                                                                                          \
+	static void name##_rst(void *owner, void *h)                                               \
+	{                                                                                          \
+		prefix##_rst(((struct owner_type *) owner)->machine,                               \
+			     ((struct handle_type *) h)->stream);                                  \
+	}                                                                                          \
+	static const struct flow_ops name##_ops = { name##_reserve, name##_commit, name##_consume, \
+						    name##_want,    name##_fin,	   name##_rst,     \
+						    name##_forget }

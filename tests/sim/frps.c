@@ -55,39 +55,10 @@ void frps_init(struct frps *f, struct env *env)
 	list_init(&f->conns);
 }
 
-/* -- lives -------------------------------------------------------------------------------------- */
+/* -- lives --------------------------------------------------------------------------------------
+ */
 
-static int op_reserve(void *owner, void *h, uint8_t **ret_dst, size_t *ret_cap)
-{
-	return mux_reserve(((struct frps_conn *) owner)->mux, ((struct frps_stream *) h)->mux, ret_dst, ret_cap);
-}
-
-static void op_commit(void *owner, void *h, size_t n)
-{
-	mux_commit(((struct frps_conn *) owner)->mux, ((struct frps_stream *) h)->mux, n);
-}
-
-static void op_consume(void *owner, void *h, size_t n)
-{
-	mux_consume(((struct frps_conn *) owner)->mux, ((struct frps_stream *) h)->mux, n);
-}
-
-static void op_want(void *owner, void *h)
-{
-	mux_want(((struct frps_conn *) owner)->mux, ((struct frps_stream *) h)->mux);
-}
-
-static void op_fin(void *owner, void *h)
-{
-	mux_fin(((struct frps_conn *) owner)->mux, ((struct frps_stream *) h)->mux);
-}
-
-static void op_rst(void *owner, void *h)
-{
-	mux_rst(((struct frps_conn *) owner)->mux, ((struct frps_stream *) h)->mux);
-}
-
-static void op_forget(void *owner, void *h)
+static void carrier_forget(void *owner, void *h)
 {
 	struct frps_conn *c = owner;
 	struct frps_stream *s = h;
@@ -96,7 +67,7 @@ static void op_forget(void *owner, void *h)
 	s->mux = NULL;
 }
 
-static const struct flow_ops frps_ops = { op_reserve, op_commit, op_consume, op_want, op_fin, op_rst, op_forget };
+FLOW_DEFINE_OPS(carrier, mux, frps_conn, mux, frps_stream, mux);
 
 static void stream_free(struct frps_stream *s)
 {
@@ -161,7 +132,8 @@ void frps_deinit(struct frps *f)
 		frps_lost(container_of(f->conns.next, struct frps_conn, link));
 }
 
-/* -- names -------------------------------------------------------------------------------------- */
+/* -- names --------------------------------------------------------------------------------------
+ */
 
 static char *conn_find(struct frps_conn *c, const char *name)
 {
@@ -179,9 +151,11 @@ bool frps_has_proxy(const struct frps *f, const char *name)
 	return false;
 }
 
-/* -- control ------------------------------------------------------------------------------------ */
+/* -- control ------------------------------------------------------------------------------------
+ */
 
-static void conn_answer(struct frps_conn *c, enum msg_type type, const char *name, const char *error)
+static void conn_answer(struct frps_conn *c, enum msg_type type, const char *name,
+			const char *error)
 {
 	struct env *e = c->f->env;
 	struct frps_answer *a = &c->answers[c->n_answers];
@@ -201,7 +175,8 @@ static void control_flush(struct frps_conn *c)
 {
 	struct span out;
 
-	while (c->control != NULL && c->control->mux != NULL && (out = chan_out(&c->control->chan)).len > 0) {
+	while (c->control != NULL && c->control->mux != NULL &&
+	       (out = chan_out(&c->control->chan)).len > 0) {
 		size_t n = 1 + env_random(c->f->env, (uint32_t) out.len);
 
 		if (mux_write_urgent(c->mux, c->control->mux, span_head(out, n)) != 0)
@@ -242,9 +217,7 @@ static void conn_on_control(struct frps_conn *c, const struct msg *m)
 	char *slot;
 
 	switch ((unsigned) m->type) {
-	case MSG_NEW_PROXY:
-		conn_new_proxy(c, &m->new_proxy);
-		break;
+	case MSG_NEW_PROXY: conn_new_proxy(c, &m->new_proxy); break;
 	case MSG_CLOSE_PROXY:
 		slot = conn_find(c, m->close_proxy.name);
 		if (slot != NULL)
@@ -254,8 +227,7 @@ static void conn_on_control(struct frps_conn *c, const struct msg *m)
 		PROMISE(c->f->env, m->ping.privilege_key != NULL);
 		conn_answer(c, MSG_PONG, "", NULL);
 		break;
-	default:
-		PROMISE(c->f->env, !"a message that a client sends");
+	default: PROMISE(c->f->env, !"a message that a client sends");
 	}
 }
 
@@ -272,7 +244,8 @@ static void conn_on_login(struct frps_conn *c, struct frps_stream *s, const stru
 		(void) snprintf(c->run_id, sizeof(c->run_id), "%s", l->run_id);
 	else
 		(void) snprintf(c->run_id, sizeof(c->run_id), "run%u", ++c->f->run_ids);
-	conn_answer(c, MSG_LOGIN_RESP, "", env_chance(e, c->f->rules.refuse_login_pct) ? "no" : NULL);
+	conn_answer(c, MSG_LOGIN_RESP, "",
+		    env_chance(e, c->f->rules.refuse_login_pct) ? "no" : NULL);
 }
 
 /* The session of the same run id that is still there; NULL: none. */
@@ -363,15 +336,19 @@ static void conn_say_due(struct frps_conn *c)
 	}
 }
 
-/* -- users -------------------------------------------------------------------------------------- */
+/* -- users --------------------------------------------------------------------------------------
+ */
 
 static void user_join(struct frps_conn *c, struct frps_stream *s, const char *proxy)
 {
 	struct frps *f = c->f;
 	struct msg m = { .type = MSG_START_WORK_CONN };
-	uint32_t size = env_chance(f->env, f->rules.big_pct) ? 1u << 20 : env_chance(f->env, 30) ? 65536 : 2000;
-	static const enum flow_kind kinds[] = { FLOW_USER_PATIENT, FLOW_USER_PATIENT, FLOW_USER_PATIENT,
-						FLOW_USER_HALF, FLOW_USER_ABORTS };
+	uint32_t size = env_chance(f->env, f->rules.big_pct) ? 1u << 20
+			: env_chance(f->env, 30)	     ? 65536
+							     : 2000;
+	static const enum flow_kind kinds[] = { FLOW_USER_PATIENT, FLOW_USER_PATIENT,
+						FLOW_USER_PATIENT, FLOW_USER_HALF,
+						FLOW_USER_ABORTS };
 
 	m.start_work_conn.proxy_name = proxy;
 	m.start_work_conn.src_addr = "127.0.0.1";
@@ -380,7 +357,7 @@ static void user_join(struct frps_conn *c, struct frps_stream *s, const char *pr
 	PROMISE(f->env, mux_write_urgent(c->mux, s->mux, chan_out(&s->chan)) == 0);
 	chan_deinit(&s->chan);
 	s->kind = STREAM_JOINED;
-	s->flow = (struct flow){ .env = f->env, .ops = &frps_ops, .owner = c, .handle = s };
+	s->flow = (struct flow){ .env = f->env, .ops = &carrier_ops, .owner = c, .handle = s };
 	s->flow.kind = kinds[env_random(f->env, f->rules.is_gentle ? 4 : 5)];
 	flow_init_user(&s->flow, ++f->user_ids, env_random(f->env, size), env_random(f->env, size));
 	f->n_users++;
@@ -470,7 +447,8 @@ size_t frps_n_busy(const struct frps *f)
 	return n;
 }
 
-/* -- bytes -------------------------------------------------------------------------------------- */
+/* -- bytes --------------------------------------------------------------------------------------
+ */
 
 static void conn_on_work(struct frps_conn *c, struct frps_stream *s, const struct msg *m)
 {
@@ -478,7 +456,8 @@ static void conn_on_work(struct frps_conn *c, struct frps_stream *s, const struc
 	size_t n = 0;
 
 	PROMISE(e, m->type == MSG_NEW_WORK_CONN);
-	PROMISE(e, m->new_work_conn.run_id != NULL && strcmp(m->new_work_conn.run_id, c->run_id) == 0);
+	PROMISE(e,
+		m->new_work_conn.run_id != NULL && strcmp(m->new_work_conn.run_id, c->run_id) == 0);
 	PROMISE(e, m->new_work_conn.privilege_key != NULL);
 	for (struct list *i = c->streams.next; i != &c->streams; i = i->next)
 		n += container_of(i, struct frps_stream, link)->kind == STREAM_POOLED;
@@ -624,7 +603,8 @@ void frps_spoil(struct frps *f)
 		struct frps_conn *c = container_of(i, struct frps_conn, link);
 
 		if (c->control != NULL)
-			(void) mux_write_urgent(c->mux, c->control->mux, span_of(junk, sizeof(junk)));
+			(void) mux_write_urgent(c->mux, c->control->mux,
+						span_of(junk, sizeof(junk)));
 	}
 }
 
@@ -634,7 +614,8 @@ void frps_goaway(struct frps *f)
 		mux_goaway(container_of(i, struct frps_conn, link)->mux, 0);
 }
 
-/* -- time --------------------------------------------------------------------------------------- */
+/* -- time ---------------------------------------------------------------------------------------
+ */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {

@@ -14,13 +14,13 @@
 
 struct frps_rules {
 	uint32_t refuse_login_pct, refuse_proxy_pct;
-	bool is_parking;	/* frps 0.65-0.70.0: a login waits for the old session of its run id */
+	bool is_parking; /* frps 0.65-0.70.0: a login waits for the old session of its run id */
 	bool closes_after_login; /* breaks as soon as it accepted */
-	bool goes_silent;	/* never answers a login */
-	bool is_gentle;		/* users do not abort */
-	bool forgets_answers;	/* now and then a NewProxyResp is swallowed */
-	uint64_t slow_ms;	/* an answer takes up to so long */
-	uint32_t big_pct;	/* of users who move up to 1 MiB */
+	bool goes_silent;	 /* never answers a login */
+	bool is_gentle;		 /* users do not abort */
+	bool forgets_answers;	 /* now and then a NewProxyResp is swallowed */
+	uint64_t slow_ms;	 /* an answer takes up to so long */
+	uint32_t big_pct;	 /* of users who move up to 1 MiB */
 };
 
 struct frps {

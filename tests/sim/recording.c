@@ -5,6 +5,7 @@
 #include "tests/unit/unit.h"
 
 #include "proto/base/bytes.h"
+#include "proto/base/text.h"
 #include "proto/wire/aead.h"
 #include "proto/wire/cfb.h"
 #include "proto/wire/mframe.h"
@@ -35,40 +36,57 @@ static uint8_t *file_read(const char *dir, const char *stem, size_t i, size_t *r
 	return bytes;
 }
 
+/* The next field of a line, ended; *at moves behind it. */
+static char *field_next(char **at)
+{
+	char *field = *at;
+	size_t n = strcspn(field, " \n");
+
+	*at = field[n] != '\0' ? field + n + 1 : field + n;
+	field[n] = '\0';
+	return field;
+}
+
+static size_t field_number(char **at)
+{
+	uint64_t v = 0;
+
+	assert_int_equal(text_parse_u64(field_next(at), 0, SIZE_MAX, &v), 0);
+	return (size_t) v;
+}
+
 static void load_chunks(struct recording *r, const char *dir)
 {
-	unsigned long long ms, conn, offset, len;
-	char path[4096], way[8], line[128];
+	char path[4096], line[128];
 	FILE *f;
 
 	(void) snprintf(path, sizeof(path), "%s/chunks.txt", dir);
 	f = fopen(path, "r");
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f) != NULL) {
+		size_t offset, len;
 		struct rec_piece *p;
 		char *at = line;
 
-		ms = strtoull(at, &at, 10);
-		conn = strtoull(at, &at, 10);
-		memcpy(way, at + 1, 3);
-		at += 4;
-		offset = strtoull(at, &at, 10);
-		len = strtoull(at, &at, 10);
 		r->pieces = realloc(r->pieces, (r->n_pieces + 1) * sizeof(*r->pieces));
 		assert_non_null(r->pieces);
 		p = &r->pieces[r->n_pieces++];
-		p->ms = ms;
-		p->conn = conn;
-		p->dir = way[0] == 'C' ? REC_UP : REC_DOWN;
-		assert_true(conn < 16 && offset + len <= r->file_lens[p->dir][conn]);
-		p->bytes = span_of(r->files[p->dir][conn] + offset, len);
+		p->ms = field_number(&at);
+		p->conn = field_number(&at);
+		p->dir = field_next(&at)[0] == 'C' ? REC_UP : REC_DOWN;
+		offset = field_number(&at);
+		len = field_number(&at);
+		assert_true(p->conn < 16 && offset + len <= r->file_lens[p->dir][p->conn]);
+		p->bytes = span_of(r->files[p->dir][p->conn] + offset, len);
 	}
-	(void) fclose(f);
+	(void) fclose(f); /* read only */
 }
 
-/* -- websocket ---------------------------------------------------------------------------------- */
+/* -- websocket ----------------------------------------------------------------------------------
+ */
 
-/* The length of the frame at the front of @in with its header, and where its payload is; 0: not whole. */
+/* The length of the frame at the front of @in with its header, and where its payload is; 0: not
+ * whole. */
 static size_t ws_frame(struct span in, size_t *ret_head, size_t *ret_len)
 {
 	size_t head = 2, len;
@@ -102,7 +120,8 @@ static void ws_strip(struct recording *r)
 		buf_init(&raw[d], 1 << 24);
 		buf_init(&r->stripped[d], 1 << 24);
 		/* Never moves: the pieces point into it. */
-		assert_int_equal(buf_reserve(&r->stripped[d], r->file_lens[d][0], &(uint8_t *){ NULL }), 0);
+		assert_int_equal(
+			buf_reserve(&r->stripped[d], r->file_lens[d][0], &(uint8_t *){ NULL }), 0);
 	}
 	for (size_t i = 0; i < r->n_pieces; i++) {
 		struct rec_piece *p = &r->pieces[i];
@@ -111,19 +130,22 @@ static void ws_strip(struct recording *r)
 		const uint8_t *end;
 
 		assert_int_equal(buf_add(&raw[p->dir], p->bytes), 0);
-		end = !has_head[p->dir] && buf_len(&raw[p->dir]) > 0 ?
-			      memmem(buf_span(&raw[p->dir]).p, buf_len(&raw[p->dir]), "\r\n\r\n", 4) :
-			      NULL;
+		end = !has_head[p->dir] && buf_len(&raw[p->dir]) > 0
+			      ? memmem(buf_span(&raw[p->dir]).p, buf_len(&raw[p->dir]), "\r\n\r\n",
+				       4)
+			      : NULL;
 		if (end != NULL) {
 			buf_eat(&raw[p->dir], (size_t) (end + 4 - buf_span(&raw[p->dir]).p));
 			has_head[p->dir] = true;
 		}
-		while (has_head[p->dir] && (n = ws_frame(buf_span(&raw[p->dir]), &head, &len)) > 0) {
+		while (has_head[p->dir] &&
+		       (n = ws_frame(buf_span(&raw[p->dir]), &head, &len)) > 0) {
 			const uint8_t *f = buf_span(&raw[p->dir]).p;
 			bool is_masked = (f[1] & 128) != 0;
 
 			for (size_t k = 0; k < len && (f[0] & 15) < 8; k++) {
-				uint8_t b = is_masked ? f[head + k] ^ f[head - 4 + (k & 3)] : f[head + k];
+				uint8_t b = is_masked ? f[head + k] ^ f[head - 4 + (k & 3)]
+						      : f[head + k];
 
 				assert_int_equal(buf_add(out, span_of(&b, 1)), 0);
 			}
@@ -137,7 +159,8 @@ static void ws_strip(struct recording *r)
 	}
 }
 
-/* -- streams ------------------------------------------------------------------------------------ */
+/* -- streams ------------------------------------------------------------------------------------
+ */
 
 struct rec_stream *rec_stream(struct rec_stream *streams, size_t *n_streams, uint32_t id)
 {
@@ -160,13 +183,16 @@ void rec_streams_free(struct rec_stream *streams, size_t n_streams)
 	free(streams);
 }
 
-void rec_demux(struct rec_demux *d, struct rec_stream *streams, size_t *n_streams, enum rec_dir dir, struct span in)
+void rec_demux(struct rec_demux *d, struct rec_stream *streams, size_t *n_streams, enum rec_dir dir,
+	       struct span in)
 {
 	while (in.len > 0) {
 		size_t n = d->body_left < in.len ? d->body_left : in.len;
 
 		if (n > 0) {
-			assert_int_equal(buf_add(&rec_stream(streams, n_streams, d->id)->bytes[dir], span_head(in, n)), 0);
+			assert_int_equal(buf_add(&rec_stream(streams, n_streams, d->id)->bytes[dir],
+						 span_head(in, n)),
+					 0);
 			d->body_left -= (uint32_t) n;
 			in = span_skip(in, n);
 			continue;
@@ -196,8 +222,11 @@ static void load_streams(struct recording *r)
 		if (r->is_mux)
 			rec_demux(&demux[p->dir], r->streams, &r->n_streams, p->dir, p->bytes);
 		else
-			assert_int_equal(buf_add(&rec_stream(r->streams, &r->n_streams, (uint32_t) p->conn)->bytes[p->dir],
-						 p->bytes), 0);
+			assert_int_equal(
+				buf_add(&rec_stream(r->streams, &r->n_streams, (uint32_t) p->conn)
+						 ->bytes[p->dir],
+					p->bytes),
+				0);
 	}
 }
 
@@ -238,11 +267,13 @@ void recording_free(struct recording *r)
 struct span rec_token(const struct recording *r)
 {
 	if (strcmp(unit_str(r->meta, "scenario"), "wrong-token") == 0)
-		return span_str("not-vector-token"); /* of the client; the file names the server's */
+		return span_str(
+			"not-vector-token"); /* of the client; the file names the server's */
 	return span_str(unit_str(r->meta, "token"));
 }
 
-/* -- messages ----------------------------------------------------------------------------------- */
+/* -- messages -----------------------------------------------------------------------------------
+ */
 
 static struct layer *keys_layer(const struct rec_keys *k, enum wire wire, enum rec_dir dir)
 {
@@ -255,7 +286,8 @@ static struct layer *keys_layer(const struct rec_keys *k, enum wire wire, enum r
 		assert_int_equal(cfb_new(&layer, k->token, zeros), 0);
 		return layer;
 	}
-	assert_int_equal(hello_derive(k->token, k->client_hello, k->server_hello, k->kind, &keys), 0);
+	assert_int_equal(hello_derive(k->token, k->client_hello, k->server_hello, k->kind, &keys),
+			 0);
 	ap.key_in = dir == REC_UP ? keys.client_to_server : keys.server_to_client;
 	ap.key_out = dir == REC_UP ? keys.server_to_client : keys.client_to_server;
 	assert_int_equal(aead_new(&layer, &ap), 0);
@@ -272,12 +304,14 @@ static void messages_add(struct rec_messages *m, const struct frame *f)
 	at->type = f->type;
 	buf_init(&at->body, 1 << 17);
 	assert_int_equal(buf_add(&at->body, f->body), 0);
+	if (f->kind == FRAME_UDP)
+		return; /* no JSON */
 	at->json = json_loadb((const char *) f->body.p, f->body.len, 0, NULL);
 	assert_non_null(at->json);
 }
 
-void rec_decode(struct rec_messages *ret_m, enum wire wire, struct span in, enum rec_dir dir, size_t max,
-		const struct rec_keys *after_login)
+void rec_decode(struct rec_messages *ret_m, enum wire wire, struct span in, enum rec_dir dir,
+		size_t max, const struct rec_keys *after_login)
 {
 	struct span all = in;
 	struct chan c;
@@ -297,7 +331,8 @@ void rec_decode(struct rec_messages *ret_m, enum wire wire, struct span in, enum
 		if (after_login == NULL || c.layer != NULL || f.kind != FRAME_MESSAGE)
 			continue;
 		if (f.type == MSG_LOGIN || f.type == MSG_LOGIN_RESP) {
-			(void) chan_next_frame(&c, &(struct span){ NULL, 0 }, &f); /* done with the frame */
+			(void) chan_next_frame(&c, &(struct span){ NULL, 0 },
+					       &f); /* done with the frame */
 			chan_set_layer(&c, keys_layer(after_login, wire, dir));
 			memcpy(ret_m->nonce, in.p, in.len < 24 ? in.len : 24);
 		}
@@ -317,8 +352,10 @@ void rec_messages_free(struct rec_messages *m)
 
 static bool is_zero(const json_t *v)
 {
-	return json_is_null(v) || json_is_false(v) || (json_is_string(v) && json_string_length(v) == 0) ||
-	       (json_is_integer(v) && json_integer_value(v) == 0) || (json_is_object(v) && json_object_size(v) == 0) ||
+	return json_is_null(v) || json_is_false(v) ||
+	       (json_is_string(v) && json_string_length(v) == 0) ||
+	       (json_is_integer(v) && json_integer_value(v) == 0) ||
+	       (json_is_object(v) && json_object_size(v) == 0) ||
 	       (json_is_array(v) && json_array_size(v) == 0);
 }
 
@@ -327,10 +364,12 @@ json_t *rec_normal(const json_t *object, bool without_signature)
 	json_t *copy = json_object(), *v;
 	const char *name;
 
-	json_object_foreach((json_t *) (uintptr_t) object, name, v) {
+	json_object_foreach((json_t *) (uintptr_t) object, name, v)
+	{
 		if (is_zero(v))
 			continue;
-		if (without_signature && (strcmp(name, "privilege_key") == 0 || strcmp(name, "timestamp") == 0))
+		if (without_signature &&
+		    (strcmp(name, "privilege_key") == 0 || strcmp(name, "timestamp") == 0))
 			continue;
 		assert_int_equal(json_object_set(copy, name, v), 0);
 	}

@@ -4,14 +4,6 @@
 
 #include <string.h>
 
-struct sim_chunk {
-	struct list link;
-	uint64_t due_ms;
-	size_t len;
-	bool is_end; /* FIN or RST */
-	uint8_t bytes[];
-};
-
 struct sim_service { /* behind one joined work connection */
 	struct list link;
 	struct sim *sim;
@@ -26,41 +18,13 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static void note(struct sim *s, uint64_t what, uint64_t how_much)
 {
-	s->digest = (s->digest ^ (what * 1000003 + how_much) ^ s->env.now_ms) * UINT64_C(0x100000001b3);
+	s->digest = (s->digest ^ (what * 1000003 + how_much) ^ s->env.now_ms) *
+		    UINT64_C(0x100000001b3);
 	s->env.n_events++;
 }
 
-/* -- network ------------------------------------------------------------------------------------ */
-
-static void wire_push(struct sim *s, struct sim_wire *w, struct span bytes, bool is_end)
-{
-	struct sim_chunk *k = malloc(sizeof(*k) + bytes.len);
-	uint64_t due_ms = s->env.now_ms + s->latency_ms;
-
-	PROMISE(&s->env, k != NULL);
-	if (!list_is_empty(&w->chunks)) {
-		struct sim_chunk *last = container_of(w->chunks.prev, struct sim_chunk, link);
-
-		due_ms = due_ms < last->due_ms ? last->due_ms : due_ms;
-	}
-	k->due_ms = due_ms;
-	k->len = bytes.len;
-	k->is_end = is_end;
-	if (bytes.len > 0)
-		memcpy(k->bytes, bytes.p, bytes.len);
-	w->in_flight += bytes.len;
-	list_add_tail(&w->chunks, &k->link);
-}
-
-static void wire_drop(struct sim_wire *w)
-{
-	while (!list_is_empty(&w->chunks)) {
-		struct sim_chunk *k = container_of(w->chunks.next, struct sim_chunk, link);
-
-		list_del(&k->link);
-		free(k);
-	}
-}
+/* -- network ------------------------------------------------------------------------------------
+ */
 
 static struct sim_conn *conn_new(struct sim *s)
 {
@@ -95,7 +59,7 @@ static void conn_close_server(struct sim *s, struct sim_conn *c, bool is_reset)
 	c->wires[TAP_UP].in_flight = 0;
 	if (is_reset)
 		wire_drop(&c->wires[TAP_DOWN]);
-	wire_push(s, &c->wires[TAP_DOWN], span_of(NULL, 0), true);
+	wire_push(&s->env, s->latency_ms, &c->wires[TAP_DOWN], span_of(NULL, 0), true);
 }
 
 /* The agent closes its end; what it had sent still goes its way unless it was a reset. */
@@ -103,7 +67,7 @@ static void conn_close_agent(struct sim *s, struct sim_conn *c)
 {
 	c->is_agents = false;
 	wire_drop(&c->wires[TAP_DOWN]);
-	wire_push(s, &c->wires[TAP_UP], span_of(NULL, 0), true);
+	wire_push(&s->env, s->latency_ms, &c->wires[TAP_UP], span_of(NULL, 0), true);
 }
 
 /* From here on the agent's machines run, or no more. */
@@ -113,44 +77,15 @@ static void agent_enter(struct sim *s, bool is_entered)
 		s->on_agent(s, is_entered);
 }
 
-/* -- agent -------------------------------------------------------------------------------------- */
+/* -- agent --------------------------------------------------------------------------------------
+ */
 
-static int op_reserve(void *owner, void *h, uint8_t **ret_dst, size_t *ret_cap)
-{
-	return client_reserve(((struct sim *) owner)->client, ((struct sim_service *) h)->work, ret_dst, ret_cap);
-}
-
-static void op_commit(void *owner, void *h, size_t n)
-{
-	client_commit(((struct sim *) owner)->client, ((struct sim_service *) h)->work, n);
-}
-
-static void op_consume(void *owner, void *h, size_t n)
-{
-	client_consume(((struct sim *) owner)->client, ((struct sim_service *) h)->work, n);
-}
-
-static void op_want(void *owner, void *h)
-{
-	client_want(((struct sim *) owner)->client, ((struct sim_service *) h)->work);
-}
-
-static void op_fin(void *owner, void *h)
-{
-	client_fin(((struct sim *) owner)->client, ((struct sim_service *) h)->work);
-}
-
-static void op_rst(void *owner, void *h)
-{
-	client_rst(((struct sim *) owner)->client, ((struct sim_service *) h)->work);
-}
-
-static void op_forget(void *owner, void *h)
+static void carrier_forget(void *owner, void *h)
 {
 	client_forget(((struct sim *) owner)->client, ((struct sim_service *) h)->work);
 }
 
-static const struct flow_ops agent_ops = { op_reserve, op_commit, op_consume, op_want, op_fin, op_rst, op_forget };
+FLOW_DEFINE_OPS(carrier, client, sim, client, sim_service, work);
 
 static void service_free(struct sim_service *v)
 {
@@ -196,7 +131,8 @@ static void agent_lose(struct sim *s, enum client_cause cause)
 	if (cause == CLIENT_CAUSE_LEFT)
 		s->is_left = true;
 	else
-		retry_lost(&s->retry, cause == CLIENT_CAUSE_REFUSED ? RETRY_REFUSED : RETRY_NETWORK, s->env.now_ms);
+		retry_lost(&s->retry, cause == CLIENT_CAUSE_REFUSED ? RETRY_REFUSED : RETRY_NETWORK,
+			   s->env.now_ms);
 }
 
 static void agent_on_start(struct sim *s, const struct client_event *ev)
@@ -207,8 +143,9 @@ static void agent_on_start(struct sim *s, const struct client_event *ev)
 	PROMISE(&s->env, ev->proxy < SIM_N_PROXIES && ev->start->src_port == 5);
 	v->sim = s;
 	v->work = ev->work;
-	v->flow = (struct flow){ .env = &s->env, .ops = &agent_ops, .owner = s, .handle = v };
-	v->flow.kind = !s->frps.rules.is_gentle && env_chance(&s->env, 5) ? FLOW_SERVICE_ABORTS : FLOW_SERVICE;
+	v->flow = (struct flow){ .env = &s->env, .ops = &carrier_ops, .owner = s, .handle = v };
+	v->flow.kind = !s->frps.rules.is_gentle && env_chance(&s->env, 5) ? FLOW_SERVICE_ABORTS
+									  : FLOW_SERVICE;
 	flow_init_service(&v->flow);
 	list_add_tail(&s->services, &v->link);
 	client_work_set_user(ev->work, v);
@@ -237,7 +174,9 @@ static bool agent_on_event(struct sim *s, const struct client_event *ev)
 		s->up_ms = s->env.now_ms;
 		break;
 	case CLIENT_EV_PROXY_DOWN: s->n_downs++; break;
-	case CLIENT_EV_PROXY_REFUSED: PROMISE(&s->env, ev->text != NULL && ev->text[0] != '\0'); break;
+	case CLIENT_EV_PROXY_REFUSED:
+		PROMISE(&s->env, ev->text != NULL && ev->text[0] != '\0');
+		break;
 	case CLIENT_EV_START: agent_on_start(s, ev); break;
 	case CLIENT_EV_DATA: flow_on_data(&v->flow, ev->data); break;
 	case CLIENT_EV_FIN: flow_on_fin(&v->flow); break;
@@ -300,7 +239,7 @@ static bool agent_drain(struct sim *s)
 			break;
 		n = 1 + env_random(&s->env, (uint32_t) (n < out.len ? n : out.len));
 		tap_sent(&s->conn->tap, TAP_UP, span_head(out, n));
-		wire_push(s, w, span_head(out, n), false);
+		wire_push(&s->env, s->latency_ms, w, span_head(out, n), false);
 		client_drained(s->client, n);
 		has_sent = true;
 	}
@@ -314,7 +253,9 @@ static bool agent_is_paused(const struct sim *s)
 
 static void agent_pump(struct sim *s)
 {
+	uint64_t ticked_ms = 0;
 	bool has_sent = true;
+	unsigned n_ticks = 0;
 
 	if (s->client == NULL || agent_is_paused(s))
 		return;
@@ -327,8 +268,11 @@ static void agent_pump(struct sim *s)
 			agent_enter(s, false);
 			if (!agent_events(s))
 				return;
-			/* Nothing is due twice: else a driver's loop would spin. */
-			PROMISE(&s->env, client_deadline(s->client) > s->env.now_ms);
+			/* A late tick may ask for another one; more, and a driver's loop would
+			 * spin. */
+			n_ticks = s->wake_ms == ticked_ms ? n_ticks + 1 : 1;
+			ticked_ms = s->wake_ms;
+			PROMISE(&s->env, n_ticks < 5);
 		}
 		if (!agent_events(s))
 			return;
@@ -349,7 +293,9 @@ static void agent_dial(struct sim *s)
 
 static void agent_on_dialed(struct sim *s)
 {
-	struct client_params p = { .is_mux = true, .wall_s = 1700000000, .heartbeat_ms = WAIT_HEARTBEAT_MS };
+	struct client_params p = { .is_mux = true,
+				   .wall_s = 1700000000,
+				   .heartbeat_ms = WAIT_HEARTBEAT_MS };
 	int err;
 
 	s->dial_due_ms = UINT64_MAX;
@@ -376,13 +322,15 @@ static void agent_on_dialed(struct sim *s)
 	PROMISE(&s->env, s->frps.n_open <= 16);
 }
 
-/* -- arrivals ----------------------------------------------------------------------------------- */
+/* -- arrivals -----------------------------------------------------------------------------------
+ */
 
 /* Cut @bytes at random; each piece is a block of its own, so that a read beyond is seen. */
 static bool arrive_at_agent(struct sim *s, struct span bytes)
 {
 	while (bytes.len > 0) {
-		size_t n = env_chance(&s->env, 50) ? bytes.len : 1 + env_random(&s->env, (uint32_t) bytes.len);
+		size_t n = env_chance(&s->env, 50) ? bytes.len
+						   : 1 + env_random(&s->env, (uint32_t) bytes.len);
 		uint8_t *copy = malloc(n);
 		bool is_alive;
 
@@ -402,7 +350,8 @@ static bool arrive_at_agent(struct sim *s, struct span bytes)
 static void arrive_at_server(struct sim *s, struct sim_conn *c, struct span bytes)
 {
 	while (bytes.len > 0 && !frps_is_dead(c->server)) {
-		size_t n = env_chance(&s->env, 50) ? bytes.len : 1 + env_random(&s->env, (uint32_t) bytes.len);
+		size_t n = env_chance(&s->env, 50) ? bytes.len
+						   : 1 + env_random(&s->env, (uint32_t) bytes.len);
 
 		tap_arrived(&c->tap, TAP_UP, span_head(bytes, n));
 		frps_feed(c->server, span_head(bytes, n));
@@ -477,19 +426,21 @@ static void conn_serve(struct sim *s, struct sim_conn *c)
 		return;
 	if (frps_deadline(c->server) <= s->env.now_ms)
 		frps_act(c->server);
-	while (!frps_is_dead(c->server) && w->in_flight < s->wire_max && (out = frps_drain(c->server)).len > 0) {
+	while (!frps_is_dead(c->server) && w->in_flight < s->wire_max &&
+	       (out = frps_drain(c->server)).len > 0) {
 		size_t n = s->wire_max - w->in_flight;
 
 		n = 1 + env_random(&s->env, (uint32_t) (n < out.len ? n : out.len));
 		tap_sent(&c->tap, TAP_DOWN, span_head(out, n));
-		wire_push(s, w, span_head(out, n), false);
+		wire_push(&s->env, s->latency_ms, w, span_head(out, n), false);
 		frps_drained(c->server, n);
 	}
 	if (frps_is_dead(c->server))
 		conn_close_server(s, c, env_chance(&s->env, 50));
 }
 
-/* -- the clock ---------------------------------------------------------------------------------- */
+/* -- the clock ----------------------------------------------------------------------------------
+ */
 
 static uint64_t conn_due(const struct sim *s, const struct sim_conn *c)
 {
@@ -527,7 +478,8 @@ static void agent_act(struct sim *s)
 		return;
 	if (s->dial_due_ms <= s->env.now_ms)
 		agent_on_dialed(s);
-	if (s->retry.state == RETRY_STATE_WAITING && !s->is_left && s->retry.due_ms <= s->env.now_ms)
+	if (s->retry.state == RETRY_STATE_WAITING && !s->is_left &&
+	    s->retry.due_ms <= s->env.now_ms)
 		agent_dial(s);
 	for (i = s->services.next; i != &s->services; i = i->next) {
 		struct flow *f = &container_of(i, struct sim_service, link)->flow;
@@ -597,7 +549,8 @@ void sim_run_ms(struct sim *s, uint64_t ms)
 	(void) sim_run_until(s, never, ms);
 }
 
-/* -- what a test does --------------------------------------------------------------------------- */
+/* -- what a test does ---------------------------------------------------------------------------
+ */
 
 struct sim *sim_new(uint64_t seed)
 {
@@ -620,7 +573,9 @@ struct sim *sim_new(uint64_t seed)
 	s->roster.all_or_none = true;
 	retry_init(&s->retry, seed);
 	for (size_t i = 0; i < SIM_N_PROXIES; i++) {
-		s->proxies[i] = (struct msg_new_proxy){ .name = names[i], .type = "tcp", .remote_port = 10001 + (int) i };
+		s->proxies[i] = (struct msg_new_proxy){ .name = names[i],
+							.type = "tcp",
+							.remote_port = 10001 + (int) i };
 		PROMISE(&s->env, roster_add(&s->roster, &s->proxies[i], NULL, &at) == 0);
 	}
 	retry_lost(&s->retry, RETRY_NETWORK, s->env.now_ms);

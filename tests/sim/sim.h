@@ -9,14 +9,10 @@
 #include "proto/session/retry.h"
 #include "tests/sim/frps.h"
 #include "tests/sim/tap.h"
+#include "tests/sim/wire.h"
 
 #define SIM_N_PROXIES 2
 #define SIM_N_CAUSES (CLIENT_CAUSE_LEFT + 1)
-
-struct sim_wire { /* one direction of a connection */
-	struct list chunks;
-	size_t in_flight;
-};
 
 struct sim_conn { /* as the network knows it */
 	struct list link;
@@ -47,7 +43,8 @@ struct sim {
 	uint32_t latency_ms;
 	size_t wire_max; /* bytes under way in one direction */
 	bool is_net_down;
-	void (*on_agent)(struct sim *s, bool is_entered); /* around calls of the agent's machines; NULL: none */
+	void (*on_agent)(struct sim *s,
+			 bool is_entered); /* around calls of the agent's machines; NULL: none */
 	void *user;
 	bool keeps_run_id;
 	/* read-only */
@@ -81,8 +78,9 @@ struct sim *sim_free(struct sim *s);
 void sim_run_ms(struct sim *s, uint64_t ms);
 /* Until @is_true or @max_ms; returns the ms it took, UINT64_MAX when it never was. */
 uint64_t sim_run_until(struct sim *s, bool (*is_true)(const struct sim *s), uint64_t max_ms);
-bool sim_is_up(const struct sim *s);   /* all proxies, as the agent sees it, and the server has them */
-bool sim_is_lost(const struct sim *s); /* no session */
+bool sim_is_up(
+	const struct sim *s); /* all proxies, as the agent sees it, and the server has them */
+bool sim_is_lost(const struct sim *s);	/* no session */
 bool sim_is_quiet(const struct sim *s); /* no user waits or is served */
 
 void sim_cut(struct sim *s, bool is_reset);

@@ -62,10 +62,12 @@ static void tap_on_ping(struct tap *t, enum tap_dir dir, uint16_t flags, uint32_
 	PROMISE(t->env, (flags & 2) != 0);
 	PROMISE(t->env, t->n_pings_due[other] > 0 && t->pings_due[other][0] == id);
 	t->n_pings_due[other]--;
-	memmove(t->pings_due[other], t->pings_due[other] + 1, t->n_pings_due[other] * sizeof(uint32_t));
+	memmove(t->pings_due[other], t->pings_due[other] + 1,
+		t->n_pings_due[other] * sizeof(uint32_t));
 }
 
-static void tap_on_stream(struct tap *t, enum tap_dir dir, struct tap_stream *s, uint16_t flags, uint32_t data)
+static void tap_on_stream(struct tap *t, enum tap_dir dir, struct tap_stream *s, uint16_t flags,
+			  uint32_t data)
 {
 	if (dir == TAP_DOWN && !s->is_acked) {
 		s->is_acked = true;

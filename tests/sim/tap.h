@@ -2,7 +2,8 @@
 /* tap.h - an observer between two yamux ends that reads every frame by itself and holds both to the
  * rules. Tests only.
  *
- * Bytes pass twice: when they are sent (the rules) and when they arrive (credit counts from there). */
+ * Bytes pass twice: when they are sent (the rules) and when they arrive (credit counts from there).
+ */
 #pragma once
 #include "proto/base/map.h"
 #include "proto/base/span.h"
@@ -22,8 +23,8 @@ struct tap {
 	struct tap_side sent[2], arrived[2];
 	uint32_t last_id;
 	/* read-only */
-	size_t n_unacked, n_open;	 /* open: not ended by a RST or two FINs */
-	uint32_t pings_due[2][64];	 /* ids asked by this side, in order */
+	size_t n_unacked, n_open;  /* open: not ended by a RST or two FINs */
+	uint32_t pings_due[2][64]; /* ids asked by this side, in order */
 	size_t n_pings_due[2];
 	uint64_t n_data[2];
 };

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_alloc.c - one simulated day of an agent in which the i-th allocation fails, for every i: login,
- * two proxies, work connections, bytes both ways, a lost session, another one, the end. */
+/* test_alloc.c - one simulated day of an agent in which the i-th allocation fails, for every i:
+ * login, two proxies, work connections, bytes both ways, a lost session, another one, the end. */
 #include <setjmp.h>
 #include <stdarg.h>
-
-#include "tests/sim/sim.h"
+#include <stddef.h>
+#include <stdint.h>
 
 #include <cmocka.h>
 
+#include "tests/sim/sim.h"
 #include "tests/unit/failmalloc.h"
 
 struct failure {

@@ -20,8 +20,10 @@ static uint64_t argument(const char *text, uint64_t otherwise)
 
 int main(int argc, char **argv)
 {
-	static const char *const faults[SIM_N_FAULTS] = { "fin",   "rst",   "half open", "one way", "restart",
-							  "pause", "rules", "latency",   "garbage", "goaway" };
+	static const char *const faults[SIM_N_FAULTS] = { "fin",     "rst",	"half open",
+							  "one way", "restart", "pause",
+							  "rules",   "latency", "garbage",
+							  "goaway" };
 	uint64_t first = argument(argc > 1 ? argv[1] : NULL, 1);
 	uint64_t n_runs = argument(argc > 2 ? argv[2] : NULL, RUNS);
 	size_t n_events = 0, n_users = 0, n_whole = 0, n_tries = 0, n_logins = 0;
@@ -42,19 +44,22 @@ int main(int argc, char **argv)
 		if (seed % 100 == 0) { /* the same seed is the same run */
 			sim_random_run(seed, &again);
 			if (again.digest != t.digest) {
-				(void) fprintf(stderr, "seed %llu does not replay\n", (unsigned long long) seed);
+				(void) fprintf(stderr, "seed %llu does not replay\n",
+					       (unsigned long long) seed);
 				return 1;
 			}
 		}
 	}
 	(void) printf("TAP version 13\n1..1\n");
-	(void) printf("# seeds %llu..%llu: %zu events, %zu tries, %zu logins, %zu users, %zu of them served whole\n",
-		      (unsigned long long) first, (unsigned long long) (first + n_runs - 1), n_events, n_tries,
-		      n_logins, n_users, n_whole);
+	(void) printf(
+		"# seeds %llu..%llu: %zu events, %zu tries, %zu logins, %zu users, %zu of them served whole\n",
+		(unsigned long long) first, (unsigned long long) (first + n_runs - 1), n_events,
+		n_tries, n_logins, n_users, n_whole);
 	for (size_t i = 0; i < SIM_N_FAULTS; i++)
 		(void) printf("# fault %s: %zu\n", faults[i], hits[i]);
 	for (size_t i = 0; i < SIM_N_CAUSES; i++)
-		(void) printf("# ended by \"%s\": %zu\n", client_cause_name((enum client_cause) i), deaths[i]);
+		(void) printf("# ended by \"%s\": %zu\n", client_cause_name((enum client_cause) i),
+			      deaths[i]);
 	(void) printf("ok 1 random_runs\n");
 	return 0;
 }

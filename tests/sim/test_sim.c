@@ -138,7 +138,8 @@ static void test_stall_of_12_s_costs_no_stream(void **state)
 
 		s->frps.rules.big_pct = 100;
 		users(s, 5);
-		sim_run_ms(s, 300); /* all are joined: who waits for a work connection is sent away after 10 s */
+		sim_run_ms(s, 300); /* all are joined: who waits for a work connection is sent away
+				       after 10 s */
 		sim_go_black(s, true, true);
 		sim_run_ms(s, 12000);
 		sim_heal(s);
@@ -220,7 +221,8 @@ static void test_login_that_is_never_answered_ends_after_a_minute(void **state)
 	sim_run_ms(s, 7000);
 	assert_int_equal(s->deaths[CLIENT_CAUSE_LATE], 1);
 	s->frps.rules.goes_silent = false;
-	assert_true(sim_run_until(s, sim_is_up, 120000) <= 80000); /* the second one was begun in silence, too */
+	assert_true(sim_run_until(s, sim_is_up, 120000) <=
+		    80000); /* the second one was begun in silence, too */
 	s = sim_free(s);
 }
 
@@ -350,13 +352,15 @@ int main(void)
 		cmocka_unit_test(test_stall_of_12_s_costs_no_stream),
 		cmocka_unit_test(test_paused_process_with_a_living_path_goes_on),
 		cmocka_unit_test(test_process_paused_for_a_minute_is_back_within_two_seconds),
-		cmocka_unit_test(test_names_of_a_dead_session_come_back_when_the_server_has_forgotten_it),
+		cmocka_unit_test(
+			test_names_of_a_dead_session_come_back_when_the_server_has_forgotten_it),
 		cmocka_unit_test(test_parked_login_is_held_and_answered),
 		cmocka_unit_test(test_login_that_is_never_answered_ends_after_a_minute),
 		cmocka_unit_test(test_refused_login_is_repeated_slowly),
 		cmocka_unit_test(test_refused_proxy_closes_its_partner_and_both_come_back),
 		cmocka_unit_test(test_swallowed_answer_is_asked_again),
-		cmocka_unit_test(test_garbage_on_the_control_channel_ends_the_session_with_a_reason),
+		cmocka_unit_test(
+			test_garbage_on_the_control_channel_ends_the_session_with_a_reason),
 		cmocka_unit_test(test_goaway_drains_and_reconnects_within_five_seconds),
 		cmocka_unit_test(test_leaving_closes_the_proxies_and_lets_joined_streams_end),
 		cmocka_unit_test(test_idle_session_wakes_up_rarely),

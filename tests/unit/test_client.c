@@ -92,28 +92,32 @@ static void peer_log(struct peer *p, const char *what, const char *text)
 {
 	size_t len = strlen(p->log);
 
-	(void) snprintf(p->log + len, sizeof(p->log) - len, "%s %s;", what, text != NULL ? text : "");
+	(void) snprintf(p->log + len, sizeof(p->log) - len, "%s %s;", what,
+			text != NULL ? text : "");
 }
 
 static void peer_events(struct peer *p)
 {
-	static const char *const names[] = { "LOGIN", "UP",   "DOWN", "REFUSED", "WANT",  "START",
-					     "ERROR", "DATA", "FIN",  "RST",     "PONGERR", "DEAD" };
+	static const char *const names[] = {
+		"LOGIN", "UP",	 "DOWN", "REFUSED", "WANT",    "START",
+		"ERROR", "DATA", "FIN",	 "RST",	    "PONGERR", "DEAD"
+	};
 	struct client_event ev;
 	char number[32];
 
 	while (client_next(p->c, &ev) == 0) {
-		(void) snprintf(number, sizeof(number), "%zu", ev.kind == CLIENT_EV_DATA ? ev.data.len : ev.proxy);
+		(void) snprintf(number, sizeof(number), "%zu",
+				ev.kind == CLIENT_EV_DATA ? ev.data.len : ev.proxy);
 		if (ev.kind == CLIENT_EV_START)
 			p->works[p->n_started++] = ev.work;
 		if (ev.kind == CLIENT_EV_DATA)
 			client_consume(p->c, ev.work, ev.data.len);
 		peer_log(p, names[ev.kind],
-			 ev.kind == CLIENT_EV_DEAD	  ? client_cause_name(ev.cause) :
-			 ev.kind == CLIENT_EV_WORK_ERROR  ? ev.text :
-			 ev.kind == CLIENT_EV_PONG_ERROR  ? ev.text :
-			 ev.kind == CLIENT_EV_PROXY_REFUSED ? ev.text :
-							    number);
+			 ev.kind == CLIENT_EV_DEAD	      ? client_cause_name(ev.cause)
+			 : ev.kind == CLIENT_EV_WORK_ERROR    ? ev.text
+			 : ev.kind == CLIENT_EV_PONG_ERROR    ? ev.text
+			 : ev.kind == CLIENT_EV_PROXY_REFUSED ? ev.text
+							      : number);
 	}
 }
 
@@ -235,21 +239,27 @@ static void peer_expect(struct peer *p, const char *log)
 /* Say hello, accept the login and switch the channel. */
 static void peer_accept(struct peer *p)
 {
-	struct msg m = { .type = MSG_LOGIN_RESP, .login_resp = { .version = "0.65.0", .run_id = "abc" } };
+	struct msg m = { .type = MSG_LOGIN_RESP,
+			 .login_resp = { .version = "0.65.0", .run_id = "abc" } };
 	struct hello_server hs = { .kind = PRIM_AEAD_AES_256_GCM };
 	struct buf payload, frame;
 	struct hello_keys keys;
-	struct aead_params ap = { .kind = hs.kind, .key_out = keys.server_to_client,
-				  .key_in = keys.client_to_server, .nonce = hs.random };
+	struct aead_params ap = { .kind = hs.kind,
+				  .key_out = keys.server_to_client,
+				  .key_in = keys.client_to_server,
+				  .nonce = hs.random };
 	struct layer *layer;
 
 	buf_init(&payload, 65536);
 	buf_init(&frame, 65536);
 	if (p->params.login.wire == WIRE_V2) {
 		assert_int_equal(hello_encode_server(&hs, &payload), 0);
-		assert_int_equal(frame_encode_hello(FRAME_SERVER_HELLO, buf_span(&payload), &frame), 0);
+		assert_int_equal(frame_encode_hello(FRAME_SERVER_HELLO, buf_span(&payload), &frame),
+				 0);
 		assert_int_equal(chan_send_raw(&p->chan, buf_span(&frame)), 0);
-		assert_int_equal(hello_derive(span_str(TOKEN), buf_span(&p->hello), buf_span(&payload), hs.kind, &keys), 0);
+		assert_int_equal(hello_derive(span_str(TOKEN), buf_span(&p->hello),
+					      buf_span(&payload), hs.kind, &keys),
+				 0);
 		assert_int_equal(aead_new(&layer, &ap), 0);
 	} else {
 		assert_int_equal(cfb_new(&layer, span_str(TOKEN), hs.random), 0);
@@ -263,7 +273,8 @@ static void peer_accept(struct peer *p)
 
 static void peer_answer(struct peer *p, const char *name, const char *error)
 {
-	struct msg m = { .type = MSG_NEW_PROXY_RESP, .new_proxy_resp = { .name = name, .error = error } };
+	struct msg m = { .type = MSG_NEW_PROXY_RESP,
+			 .new_proxy_resp = { .name = name, .error = error } };
 
 	peer_say(p, &m);
 }
@@ -279,7 +290,8 @@ static void peer_up(struct peer *p, enum wire wire, bool is_mux)
 	peer_expect(p, "LOGIN 0;UP 0;UP 1;");
 }
 
-/* -- login -------------------------------------------------------------------------------------- */
+/* -- login --------------------------------------------------------------------------------------
+ */
 
 static void test_login_and_proxies_on_every_wire(void **state)
 {
@@ -313,7 +325,8 @@ static void test_first_ack_may_take_its_time_whatever_the_clock(void **state)
 
 static void test_refused_login_names_the_servers_text(void **state)
 {
-	struct msg m = { .type = MSG_LOGIN_RESP, .login_resp = { .version = "0.65.0", .error = "no such token" } };
+	struct msg m = { .type = MSG_LOGIN_RESP,
+			 .login_resp = { .version = "0.65.0", .error = "no such token" } };
 	struct client_event ev;
 	struct peer p;
 
@@ -343,12 +356,15 @@ static void test_login_of_a_silent_server_ends_after_ten_seconds(void **state)
 	peer_deinit(&p);
 }
 
-/* -- control ------------------------------------------------------------------------------------ */
+/* -- control ------------------------------------------------------------------------------------
+ */
 
 static void test_messages_that_mean_nothing_are_ignored(void **state)
 {
-	static const enum msg_type types[] = { MSG_LOGIN_RESP, MSG_NEW_PROXY,	 MSG_START_WORK_CONN, MSG_UDP_PACKET,
-					       MSG_PING,       MSG_CLOSE_PROXY, MSG_NEW_WORK_CONN,   MSG_PONG };
+	static const enum msg_type types[] = {
+		MSG_LOGIN_RESP, MSG_NEW_PROXY,	 MSG_START_WORK_CONN, MSG_UDP_PACKET,
+		MSG_PING,	MSG_CLOSE_PROXY, MSG_NEW_WORK_CONN,   MSG_PONG
+	};
 	struct peer p;
 
 	(void) state;
@@ -446,7 +462,8 @@ static void test_thousands_of_proxies_on_a_stuck_link_do_not_spin(void **state)
 	peer_init(&p, WIRE_V1, true);
 	p.roster.all_or_none = false;
 	for (i = 2; i < LIMIT_PROXIES; i++) {
-		(void) snprintf(names[i], sizeof(names[i]), "a-rather-long-name-of-a-proxy-%090zu", i);
+		(void) snprintf(names[i], sizeof(names[i]), "a-rather-long-name-of-a-proxy-%090zu",
+				i);
 		many[i] = (struct msg_new_proxy){ .name = names[i], .type = "tcp" };
 		assert_int_equal(roster_add(&p.roster, &many[i], NULL, &k), 0);
 	}
@@ -471,12 +488,15 @@ static void test_goaway_ends_after_the_joined_or_five_seconds(void **state)
 	peer_deinit(&p);
 }
 
-/* -- work connections --------------------------------------------------------------------------- */
+/* -- work connections ---------------------------------------------------------------------------
+ */
 
-static void peer_start(struct peer *p, uint32_t id, const char *name, const char *addr, const char *error)
+static void peer_start(struct peer *p, uint32_t id, const char *name, const char *addr,
+		       const char *error)
 {
 	struct msg m = { .type = MSG_START_WORK_CONN,
-			 .start_work_conn = { .proxy_name = name, .src_addr = addr, .error = error } };
+			 .start_work_conn = {
+				 .proxy_name = name, .src_addr = addr, .error = error } };
 	struct buf b;
 
 	buf_init(&b, 20000);
@@ -531,7 +551,8 @@ static void test_forgetting_a_work_at_its_start_drops_what_came_with_it(void **s
 	peer_up(&p, WIRE_V1, true);
 	peer_say_type(&p, MSG_REQ_WORK_CONN);
 	{
-		struct msg m = { .type = MSG_START_WORK_CONN, .start_work_conn = { .proxy_name = "one" } };
+		struct msg m = { .type = MSG_START_WORK_CONN,
+				 .start_work_conn = { .proxy_name = "one" } };
 		struct buf b;
 
 		buf_init(&b, 20000);
@@ -575,7 +596,8 @@ static void test_flood_of_requests_is_bounded_and_does_not_spin(void **state)
 	peer_deinit(&p);
 }
 
-/* -- without mux, leaving ----------------------------------------------------------------------- */
+/* -- without mux, leaving -----------------------------------------------------------------------
+ */
 
 static void test_without_mux_the_caller_dials_each_work_connection(void **state)
 {
