@@ -35,18 +35,21 @@ enum log_way {
 	LOG_WAY_WRITE, /* a file, or a description of our own: write() does not wait */
 	LOG_WAY_SEND,  /* a socket */
 	LOG_WAY_POLL,  /* a shared description: ask first */
+	LOG_WAY_PUT,   /* somebody else's */
 };
 
 struct log {
 	enum log_level level;
 	enum log_format format;
-	enum log_way way;
+	enum log_way way, fd_way; /* of now; of @fd */
+	log_put_fn *put;
+	void *arg;
 	int fd;
 	int own_fd; /* to be closed; -1: @fd is borrowed */
 	/* waiting lines, each with its newline; start <= end <= LOG_QUEUE_MAX */
 	char *queue;
 	size_t start, end;
-	uint64_t n_dropped;
+	uint64_t n_dropped, n_lost; /* since the last note; ever */
 	bool is_torn; /* a line ends in the middle at the reader: the next one begins with a newline
 		       */
 };
@@ -261,6 +264,8 @@ static ssize_t log_put(const struct log *l, const char *p, size_t n)
 
 		if (l->way == LOG_WAY_POLL && poll(&ready, 1, /* timeout= */ 0) <= 0)
 			return 0;
+		if (l->way == LOG_WAY_PUT)
+			return l->put(l->arg, p, n);
 		if (l->way == LOG_WAY_SEND)
 			r = send(l->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 		else
@@ -274,12 +279,18 @@ static ssize_t log_put(const struct log *l, const char *p, size_t n)
 	}
 }
 
+static void log_count_lost(struct log *l)
+{
+	l->n_dropped++;
+	l->n_lost++;
+}
+
 /* Nobody takes lines any more (reader gone, disk full): count what waits. */
 static void log_drop_queue(struct log *l)
 {
 	for (size_t i = l->start; i < l->end; i++) {
 		if (l->queue[i] == '\n')
-			l->n_dropped++;
+			log_count_lost(l);
 	}
 	l->start = 0;
 	l->end = 0;
@@ -348,7 +359,7 @@ static void log_send(struct log *l, const struct log_line *line)
 	char count[24];
 
 	if (!log_flush(l) && !log_has_room(l, line->len + 200)) { /* 200: the note */
-		l->n_dropped++;
+		log_count_lost(l);
 		return;
 	}
 	if (l->n_dropped > 0) {
@@ -358,13 +369,13 @@ static void log_send(struct log *l, const struct log_line *line)
 		line_put_field(&note, "n", count, l->format);
 		line_end(&note, l->format);
 		if (!log_emit(l, note.p, note.len)) {
-			l->n_dropped++;
+			log_count_lost(l);
 			return;
 		}
 		l->n_dropped = 0;
 	}
 	if (!log_emit(l, line->p, line->len))
-		l->n_dropped++;
+		log_count_lost(l);
 }
 
 /* -- life ------------------------------------------------------------------ */
@@ -405,8 +416,27 @@ int log_new(struct log **ret_l, int fd, enum log_level level, enum log_format fo
 	l->level = level;
 	l->format = format;
 	log_choose_way(l, fd);
+	l->fd_way = l->way;
 	*ret_l = l;
 	return 0;
+}
+
+void log_set_put(struct log *l, log_put_fn *put, void *arg)
+{
+	l->put = put;
+	l->arg = arg;
+	l->way = put != NULL ? LOG_WAY_PUT : l->fd_way;
+}
+
+void log_set_level(struct log *l, enum log_level level)
+{
+	if (l != NULL)
+		l->level = level;
+}
+
+uint64_t log_n_lost(const struct log *l)
+{
+	return l != NULL ? l->n_lost : 0;
 }
 
 struct log *log_free(struct log *l)

@@ -18,6 +18,13 @@ struct log; /* one for the process; owned by main */
 /* Lines go to @fd, borrowed; its flags, which other processes may share, stay as they are. 0 or
  * -ENOMEM. */
 int log_new(struct log **ret_l, int fd, enum log_level level, enum log_format format);
+/* Lines go to @put instead: how much of the line was taken, 0: no room now, or negated errno: lost.
+ * Never waits. NULL: to the descriptor again. */
+typedef ptrdiff_t log_put_fn(void *arg, const char *line, size_t len);
+void log_set_put(struct log *l, log_put_fn *put, void *arg);
+void log_set_level(struct log *l, enum log_level level);
+/* Lines that found no taker, ever. */
+uint64_t log_n_lost(const struct log *l);
 /* Writes what still fits, closes nothing of the caller's. Returns NULL. */
 struct log *log_free(struct log *l);
 bool log_wants(const struct log *l, enum log_level level);
