@@ -25,7 +25,11 @@ static const struct cli_option options[] = {
 const char *cli_help(void)
 {
 	return "Usage: mltunnel [-c FILE]\n"
+	       "       mltunnel run [-c FILE] -- COMMAND [ARGUMENT...]\n"
 	       "Publish local services at an frp server (frps).\n"
+	       "\n"
+	       "run starts COMMAND, the server of the node, beside the tunnel: signals are passed on, at\n"
+	       "SIGTERM live connections finish before COMMAND is asked to end, and its exit status is ours.\n"
 	       "\n"
 	       "  -c, --config FILE  read FILE, a client configuration of frp (INI)\n"
 	       "  -h, --help         show this text\n"
@@ -37,7 +41,8 @@ const char *cli_help(void)
 	       "neither -c nor FRP_SERVER is given.\n"
 	       "\n"
 	       "Exit status: 0 stopped as asked; 1 the first login failed and login_fail_exit is true,\n"
-	       "or the agent could not start; 2 the command line or the configuration is wrong.\n";
+	       "or the agent could not start; 2 the command line or the configuration is wrong;\n"
+	       "with run the status of COMMAND, 126 or 127 when it cannot be started.\n";
 }
 
 static int cli_refuse(char *why, size_t cap, const char *what, const char *arg, const char *words)
@@ -84,11 +89,21 @@ static bool cli_is_frpc(const char *name)
 int cli_parse(int argc, char *const *argv, struct cli *ret_cli, char *why, size_t why_cap)
 {
 	struct cli cli = { .action = CLI_RUN, .is_frpc = argc > 0 && cli_is_frpc(argv[0]) };
+	bool is_run = false;
 
 	for (int i = 1; i < argc; i++) {
 		const char *arg = argv[i], *value;
 		const struct cli_option *o;
 
+		if (!is_run && strcmp(arg, "run") == 0) {
+			is_run = true;
+			continue;
+		}
+		if (is_run && (arg[0] != '-' || strcmp(arg, "--") == 0)) {
+			i += arg[0] == '-';
+			cli.command = i < argc ? argv + i : NULL;
+			break;
+		}
 		if (arg[0] != '-' || arg[1] == '\0')
 			return cli_refuse(why, why_cap, "unknown command", arg,
 					  "; see mltunnel --help");

@@ -8,8 +8,10 @@ enum cli_action { CLI_RUN, CLI_SHOW_HELP, CLI_SHOW_VERSION };
 
 struct cli {
 	enum cli_action action;
-	bool is_frpc;	  /* called by the name of frp's client */
-	const char *file; /* of -c; borrowed from argv; NULL when not given */
+	bool is_frpc;	      /* called by the name of frp's client */
+	const char *file;     /* of -c; borrowed from argv; NULL when not given */
+	char *const *command; /* of "run": the program and its arguments, ends with NULL; borrowed;
+				 NULL: none */
 };
 
 /* Parse the arguments. 0, or CLI_E_BAD: @why says which argument is wrong, for a person. */

@@ -53,18 +53,26 @@ static void print_problems(const struct problems *p)
 		(void) fprintf(stderr, "mltunnel: and %zu more\n", p->n_dropped);
 }
 
-static int run(const struct cli *cli, bool is_env, const struct conf *c)
+static int run(const struct cli *cli, bool is_env, const struct conf *c,
+	       const struct process_limits *inherited)
 {
 	/* frp's client writes its log to standard output, and scripts look there for it. */
 	int fd = cli->is_frpc ? STDOUT_FILENO : STDERR_FILENO;
 	enum run_end end = RUN_END_STOPPED;
+	struct run_params p = {
+		.conf = c,
+		.is_env = is_env,
+		.command = cli->command,
+		.inherited = inherited,
+	};
 	struct log *log;
-	int r;
+	int r, status = EXIT_FAILED;
 
 	r = log_new(&log, fd, (enum log_level) c->log_level, (enum log_format) c->log_format);
 	if (r < 0)
 		return fail("cannot start", r);
-	r = run_agent(c, log, is_env, &end);
+	p.log = log;
+	r = run_agent(&p, &end, &status);
 	(void) log_free(log);
 	if (r < 0)
 		return fail("cannot start", r);
@@ -72,11 +80,12 @@ static int run(const struct cli *cli, bool is_env, const struct conf *c)
 	case RUN_END_STOPPED: return EXIT_OK;
 	case RUN_END_LOGIN_FAILED: return EXIT_FAILED;
 	case RUN_END_REFUSED: return EXIT_WRONG;
+	case RUN_END_COMMAND: return status;
 	}
 	return EXIT_FAILED;
 }
 
-static int load_and_run(const struct cli *cli)
+static int load_and_run(const struct cli *cli, const struct process_limits *inherited)
 {
 	bool is_env = cli->file == NULL && env_is_asked_for(environ);
 	CLEANUP(conf_free) struct conf *c = NULL;
@@ -102,14 +111,15 @@ static int load_and_run(const struct cli *cli)
 			       "mltunnel: neither -c FILE nor FRP_SERVER is given, so " FRPC_FILE
 			       " was tried\n");
 	problems_deinit(&problems);
-	return r != 0 ? r : run(cli, is_env, c);
+	return r != 0 ? r : run(cli, is_env, c, inherited);
 }
 
 int main(int argc, char **argv)
 {
+	struct process_limits inherited;
 	struct cli cli;
 	char why[MAIN_WHY];
-	int r = process_prepare();
+	int r = process_prepare(&inherited);
 
 	if (r < 0)
 		return fail("cannot open /dev/null", r);
@@ -122,5 +132,5 @@ int main(int argc, char **argv)
 	case CLI_SHOW_VERSION: (void) puts("mltunnel " MLTUNNEL_VERSION); return EXIT_OK;
 	case CLI_RUN: break;
 	}
-	return load_and_run(&cli);
+	return load_and_run(&cli, &inherited);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -37,19 +38,53 @@ static void process_raise_descriptors(void)
 	(void) setrlimit(RLIMIT_NOFILE, &limit); /* then it stays as low as it was */
 }
 
-int process_prepare(void)
+/* The hard limit stays, so that a program that we start can have its core dumps. */
+static void process_refuse_core(void)
 {
-	struct rlimit none = { 0 };
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_CORE, &limit) < 0)
+		limit.rlim_max = 0;
+	limit.rlim_cur = 0;
+	(void) setrlimit(RLIMIT_CORE, &limit); /* lowering is always allowed */
+}
+
+int process_prepare(struct process_limits *ret_inherited)
+{
 	sigset_t empty;
 	int r;
 
 	r = process_open_standard();
 	if (r < 0)
 		return r;
-	(void) setrlimit(RLIMIT_CORE, &none); /* lowering is always allowed */
+	*ret_inherited = (struct process_limits){ 0 };
+	(void) getrlimit(RLIMIT_NOFILE, &ret_inherited->descriptors); /* cannot fail */
+	(void) getrlimit(RLIMIT_CORE, &ret_inherited->core);
+	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* ends at the start of another program */
+	process_refuse_core();
 	process_raise_descriptors();
 	(void) sigemptyset(&empty);
 	(void) sigprocmask(SIG_SETMASK, &empty, NULL);
 	(void) signal(SIGPIPE, SIG_IGN);
 	return 0;
+}
+
+void process_lend_limits(const struct process_limits *inherited)
+{
+	(void) setrlimit(RLIMIT_NOFILE, &inherited->descriptors); /* only the soft ones differ */
+	(void) setrlimit(RLIMIT_CORE, &inherited->core);
+}
+
+void process_take_limits(void)
+{
+	process_refuse_core();
+	process_raise_descriptors();
+}
+
+void process_harden(void)
+{
+	struct rlimit none = { 0 };
+
+	(void) setrlimit(RLIMIT_CORE, &none);
+	(void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* since Linux 3.5 */
 }

@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run.c - one run of the agent: the lock, then the service, until a signal or its own end. Floor 6.
- */
+/* run.c - one run of the agent: the lock, the program beside it, the service. Floor 6.
+ *
+ * The end: the service drains; then the command is asked to end, and killed when it does not. A
+ * command that ends by itself ends the service. */
 #include "agent/front/run.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/base/log.h"
 #include "agent/base/loop.h"
+#include "agent/front/child.h"
 #include "agent/front/lock.h"
+#include "agent/front/process.h"
+#include "agent/front/reaper.h"
 #include "agent/front/signals.h"
 #include "agent/tunnel/service.h"
 
 #define RUN_NAMES 512 /* of the proxies, in the first line of the log */
 
 struct run {
-	const struct conf *conf; /* borrowed: outlives us */
-	struct log *log;	 /* borrowed: outlives us */
-	bool is_env;
+	const struct run_params *p; /* borrowed: outlives us */
+	struct log *log;	    /* borrowed: outlives us */
 	struct loop *loop;
 	struct lock *lock;
 	struct signals *signals;
 	struct service *service; /* NULL while the lock is waited for */
+	struct child *child;	 /* NULL: none */
+	struct reaper *reaper;	 /* NULL: we are not the first process */
+	bool is_service_over, is_child_over;
+	int stopped_with; /* the first signal that asks us to end; 0: none yet */
 	enum run_end end;
+	int status;
 	int err;
 };
 
@@ -33,20 +44,86 @@ static void run_finish(struct run *run, enum run_end end, int err)
 	uv_stop(&run->loop->uv);
 }
 
+static bool run_has_child(const struct run *run)
+{
+	return run->child != NULL && !run->is_child_over;
+}
+
+static void run_ask_child(struct run *run)
+{
+	log_info(run->log, "asking the command to end");
+	child_ask(run->child, run->stopped_with != 0 ? run->stopped_with : SIGTERM,
+		  run->p->conf->grace_ms);
+}
+
 static void on_service_ended(void *arg, enum service_end end)
 {
-	run_finish(arg, end == SERVICE_END_LOGIN_FAILED ? RUN_END_LOGIN_FAILED : RUN_END_STOPPED,
-		   0);
+	struct run *run = arg;
+
+	run->is_service_over = true;
+	if (end == SERVICE_END_LOGIN_FAILED)
+		run->end = RUN_END_LOGIN_FAILED;
+	if (run_has_child(run))
+		run_ask_child(run);
+	else
+		run_finish(run, run->end, 0);
+}
+
+static void on_child_ended(void *arg, int status)
+{
+	struct run *run = arg;
+	/* by our signal, or in the way of programs that catch it and tell */
+	bool is_as_asked = run->stopped_with != 0 &&
+			   (status == 0 || status == 128 + run->stopped_with);
+	char text[16];
+
+	run->is_child_over = true;
+	(void) snprintf(text, sizeof(text), "%d", status);
+	log_info(run->log, "the command has ended", "status", text);
+	if (run->end == RUN_END_STOPPED && !is_as_asked) {
+		run->end = RUN_END_COMMAND;
+		run->status = status;
+	}
+	if (run->is_service_over)
+		run_finish(run, run->end, 0);
+	else if (run->stopped_with == 0)
+		service_stop(run->service);
+}
+
+/* False: it cannot be started, and the end is near. */
+static bool run_start_child(struct run *run)
+{
+	char *const *argv = run->p->command;
+	char pid[16];
+	int r;
+
+	if (argv == NULL)
+		return true;
+	r = child_start(&run->child, run->loop, run->p->inherited, argv, on_child_ended, run);
+	if (r < 0) {
+		log_error(run->log, "the command cannot be started", "command", argv[0], "error",
+			  uv_strerror(r));
+		run->status = child_status_of_error(r);
+		run_finish(run, RUN_END_COMMAND, 0);
+		return false;
+	}
+	(void) snprintf(pid, sizeof(pid), "%d", child_pid(run->child));
+	log_info(run->log, "command started", "command", argv[0], "pid", pid);
+	return true;
 }
 
 static void run_start_service(struct run *run)
 {
-	int r = service_new(&run->service, run->loop, run->conf, on_service_ended, run);
+	int r = service_new(&run->service, run->loop, run->p->conf, on_service_ended, run);
 
-	if (r == 0)
-		service_start(run->service);
-	else
+	if (r != 0) {
 		run_finish(run, RUN_END_REFUSED, r == -EINVAL ? 0 : r);
+		return;
+	}
+	if (!run_start_child(run))
+		return;
+	process_harden(); /* the command was the last to get rights from us */
+	service_start(run->service);
 }
 
 static void on_lock_done(void *arg, int err)
@@ -69,7 +146,7 @@ static void on_lock_done(void *arg, int err)
 
 static void run_take_lock(struct run *run)
 {
-	int r = lock_new(&run->lock, run->loop, run->conf, on_lock_done, run);
+	int r = lock_new(&run->lock, run->loop, run->p->conf, on_lock_done, run);
 
 	if (r == 0)
 		run_start_service(run);
@@ -81,29 +158,54 @@ static void run_take_lock(struct run *run)
 		on_lock_done(run, r);
 }
 
-static void on_stop(void *arg)
+/* The first signal drains; a further one cuts live connections, or kills the command. */
+static void on_stop(void *arg, int number)
 {
 	struct run *run = arg;
 
-	if (run->service != NULL)
-		service_stop(run->service);
-	else
+	if (run->service == NULL) {
 		run_finish(run, RUN_END_STOPPED, 0);
+		return;
+	}
+	if (run->is_service_over) {
+		child_kill(run->child);
+		return;
+	}
+	if (run->stopped_with == 0 && !run->is_child_over)
+		run->stopped_with = number;
+	service_stop(run->service);
 }
 
 static void on_reload(void *arg)
 {
 	struct run *run = arg;
 
-	log_info(run->log, run->is_env ? "hangup ignored: nothing to reload in environment mode"
-				       : "hangup ignored: reload is not supported by this version");
+	if (run->child != NULL)
+		child_signal(run->child, SIGHUP);
+	else
+		log_info(run->log,
+			 run->p->is_env
+				 ? "hangup ignored: nothing to reload in environment mode"
+				 : "hangup ignored: reload is not supported by this version");
 }
 
-static const struct signals_ops run_signals = { .on_stop = on_stop, .on_reload = on_reload };
+static void on_pass(void *arg, int number)
+{
+	struct run *run = arg;
+
+	if (run->child != NULL)
+		child_signal(run->child, number);
+}
+
+static const struct signals_ops run_signals = {
+	.on_stop = on_stop,
+	.on_reload = on_reload,
+	.on_pass = on_pass,
+};
 
 static void run_log_start(const struct run *run)
 {
-	const struct conf *c = run->conf;
+	const struct conf *c = run->p->conf;
 	char server[300], names[RUN_NAMES] = "";
 	bool is_v6 = strchr(c->server_host, ':') != NULL;
 	size_t len = 0;
@@ -125,15 +227,18 @@ static void run_log_start(const struct run *run)
 		 "server", server, "proxies", names);
 }
 
-int run_agent(const struct conf *c, struct log *log, bool is_env, enum run_end *ret_end)
+int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status)
 {
-	struct run run = { .conf = c, .log = log, .is_env = is_env };
+	struct run run = { .p = p, .log = p->log };
 	int r;
 
-	r = loop_new(&run.loop, log);
+	r = loop_new(&run.loop, p->log);
 	if (r < 0)
 		return r;
-	r = signals_new(&run.signals, run.loop, &run_signals, &run);
+	r = signals_new(&run.signals, run.loop, &run_signals, &run,
+			/* want_pass= */ p->command != NULL);
+	if (r == 0 && p->command != NULL && getpid() == 1)
+		r = reaper_new(&run.reaper, run.loop);
 	if (r == 0) {
 		run_log_start(&run);
 		run_take_lock(&run);
@@ -143,9 +248,12 @@ int run_agent(const struct conf *c, struct log *log, bool is_env, enum run_end *
 		r = run.err;
 	}
 	run.service = service_free(run.service);
+	run.child = child_free(run.child);
 	run.lock = lock_free(run.lock);
+	run.reaper = reaper_free(run.reaper);
 	run.signals = signals_free(run.signals);
 	run.loop = loop_free(run.loop);
 	*ret_end = run.end;
+	*ret_status = run.status;
 	return r;
 }

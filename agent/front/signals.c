@@ -7,8 +7,12 @@
 #include "agent/base/loop.h"
 #include "proto/base/err.h"
 
-static const int signal_numbers[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
+static const int signal_numbers[] = { SIGTERM,	SIGINT,
+				      SIGQUIT,	SIGHUP, /* these are always ours */
+				      SIGUSR1,	SIGUSR2,
+				      SIGWINCH, SIGALRM };
 #define N_SIGNALS (sizeof(signal_numbers) / sizeof(signal_numbers[0]))
+#define N_OURS 4
 
 struct signals {
 	const struct signals_ops *ops; /* borrowed: static */
@@ -32,8 +36,10 @@ static void on_signal(uv_signal_t *handle, int number)
 
 	if (number == SIGHUP)
 		s->ops->on_reload(s->arg);
+	else if (number == SIGTERM || number == SIGINT || number == SIGQUIT)
+		s->ops->on_stop(s->arg, number);
 	else
-		s->ops->on_stop(s->arg);
+		s->ops->on_pass(s->arg, number);
 }
 
 struct signals *signals_free(struct signals *s)
@@ -47,16 +53,18 @@ struct signals *signals_free(struct signals *s)
 	return NULL;
 }
 
-int signals_new(struct signals **ret_s, struct loop *l, const struct signals_ops *ops, void *arg)
+int signals_new(struct signals **ret_s, struct loop *l, const struct signals_ops *ops, void *arg,
+		bool want_pass)
 {
 	struct signals *s = calloc(1, sizeof(*s));
-	int r;
+	size_t n = want_pass ? N_SIGNALS : N_OURS;
+	int r = 0;
 
 	if (s == NULL)
 		return -ENOMEM;
 	s->ops = ops;
 	s->arg = arg;
-	for (size_t i = 0; i < N_SIGNALS; i++) {
+	for (size_t i = 0; i < n; i++) {
 		r = uv_signal_init(&l->uv, &s->handles[i]);
 		if (r < 0)
 			break;
