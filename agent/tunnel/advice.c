@@ -73,13 +73,41 @@ const char *advice_for_dial(enum dial_stage stage, int err)
 	case -ETIMEDOUT:
 		return "no answer: is the address right, and does a firewall drop the port?";
 	case -ENETUNREACH:
-	case -EHOSTUNREACH:
-	case -EADDRNOTAVAIL: return "there is no route: check this machine's network";
+	case -EHOSTUNREACH: return "there is no route: check this machine's network";
+	case -EADDRNOTAVAIL:
+	case -EAFNOSUPPORT:
+		return "check this machine's addresses (and connectServerLocalIP when it is set)";
 	case -EMFILE:
 	case -ENFILE: return "no file descriptors are left: raise the limit (ulimit -n)";
 	case -ECONNRESET: return "the connection was cut: does a firewall or proxy stand between?";
 	default: return "check the network between this machine and the server";
 	}
+}
+
+static const char *advice_for_refused_hop(enum knock_cause cause)
+{
+	switch (cause) {
+	case KNOCK_CAUSE_LOGIN: return "check the user and the password in proxyURL";
+	case KNOCK_CAUSE_RULE:
+		return "the proxy does not allow this server and port: ask the proxy's operator";
+	case KNOCK_CAUSE_TARGET:
+		return "the proxy cannot reach the server: are serverAddr and serverPort right as seen from the proxy, and is frps running?";
+	case KNOCK_CAUSE_OTHER: break;
+	}
+	return "the answer is the proxy's: ask its operator";
+}
+
+const char *advice_for_hop(const struct hop_result *r)
+{
+	if (r->stage == HOP_STAGE_NAME)
+		return "check the proxy's name in proxyURL and this machine's DNS";
+	if (r->stage == HOP_STAGE_ANSWER && r->err == -ECONNREFUSED)
+		return advice_for_refused_hop(r->cause);
+	if (r->stage == HOP_STAGE_ANSWER)
+		return "is it a proxy of that kind (http, socks5) that listens at the place in proxyURL?";
+	if (r->err == -ECONNREFUSED)
+		return "is the proxy running, and is its port in proxyURL right?";
+	return advice_for_dial(DIAL_STAGE_CONNECT, r->err);
 }
 
 const char *advice_for_cause(enum client_cause cause)

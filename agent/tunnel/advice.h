@@ -3,10 +3,12 @@
  * Floor 5. */
 #pragma once
 #include "agent/net/dial.h"
+#include "agent/net/hop.h"
 #include "proto/session/client.h"
 
 /* Each returns a static text that completes a log line; never NULL. */
 const char *advice_for_dial(enum dial_stage stage, int err);
+const char *advice_for_hop(const struct hop_result *r); /* the one that has failed */
 /* @error is the server's text (frp README 9.3 has the known ones; unknown text is retryable). */
 const char *advice_for_login(const char *error);
 const char *advice_for_proxy(const char *error);

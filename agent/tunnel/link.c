@@ -7,15 +7,22 @@
 #include "agent/base/log.h"
 #include "agent/base/loop.h"
 #include "agent/net/dial.h"
+#include "agent/net/hop.h"
 #include "agent/net/resolve.h"
 #include "agent/net/tls.h"
 #include "agent/tunnel/advice.h"
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
+#include "proto/base/text.h"
 
 static const char *const dial_words[] = {
 	[DIAL_STAGE_NAME] = "the server's name does not resolve",
 	[DIAL_STAGE_CONNECT] = "connect to server error",
+};
+static const char *const hop_words[] = {
+	[HOP_STAGE_NAME] = "the name in proxyURL does not resolve",
+	[HOP_STAGE_CONNECT] = "connect to the proxy of proxyURL error",
+	[HOP_STAGE_ANSWER] = "no connection through the proxy of proxyURL",
 };
 
 static void link_fail(struct link *l, const char *words, const char *error, const char *remedy)
@@ -60,6 +67,39 @@ static int link_server_secure(struct link_server *s, const char *addr)
 	return err > 0 ? -EINVAL : err;
 }
 
+static int link_server_set_resolver(struct link_server *s)
+{
+	int err = resolver_set_servers(s->resolver, s->conf->dns_server);
+
+	if (err != 0)
+		log_error(s->loop->log, "dnsServer cannot be used", "error", "too long");
+	return err;
+}
+
+static int link_server_check_local_ip(const struct link_server *s)
+{
+	if (s->conf->local_ip == NULL || text_is_ip(s->conf->local_ip))
+		return 0;
+	log_error(s->loop->log, "connectServerLocalIP is not a numeric address", "value",
+		  s->conf->local_ip);
+	return -EINVAL;
+}
+
+static int link_server_set_hop(struct link_server *s)
+{
+	const char *why;
+
+	if (s->conf->proxy_url == NULL)
+		return 0;
+	s->hop = calloc(1, sizeof(*s->hop));
+	if (s->hop == NULL)
+		return -ENOMEM;
+	if (hopurl_parse(s->conf->proxy_url, s->hop, &why) == 0)
+		return 0;
+	log_error(s->loop->log, "proxyURL cannot be used", "error", why);
+	return -EINVAL;
+}
+
 int link_server_init(struct link_server *s, struct loop *l, const struct conf *conf,
 		     const char *addr)
 {
@@ -67,6 +107,12 @@ int link_server_init(struct link_server *s, struct loop *l, const struct conf *c
 
 	*s = (struct link_server){ .loop = l, .conf = conf };
 	err = resolver_new(&s->resolver, l);
+	if (err == 0)
+		err = link_server_set_resolver(s);
+	if (err == 0)
+		err = link_server_check_local_ip(s);
+	if (err == 0)
+		err = link_server_set_hop(s);
 	if (err == 0 && conf->tls.is_on)
 		err = link_server_secure(s, addr);
 	return err;
@@ -75,6 +121,9 @@ int link_server_init(struct link_server *s, struct loop *l, const struct conf *c
 void link_server_deinit(struct link_server *s)
 {
 	s->tls = tls_config_free(s->tls);
+	if (s->hop != NULL)
+		hopurl_wipe(s->hop);
+	s->hop = mem_free(s->hop);
 	s->resolver = resolver_free(s->resolver);
 }
 
@@ -160,24 +209,61 @@ static void link_secure(struct link *l)
 			  advice_for_cause(CLIENT_CAUSE_MEMORY));
 }
 
-static void link_on_dialed(void *arg, const struct dial_result *r, int fd)
+static void link_connected(struct link *l, int fd)
 {
-	struct link *l = arg;
-	int err;
+	int err = conn_adopt(&l->conn, fd);
 
-	l->dial = NULL;
-	if (r->err != 0) {
-		link_fail(l, dial_words[r->stage], r->why, advice_for_dial(r->stage, r->err));
-		return;
-	}
-	err = conn_adopt(&l->conn, fd);
 	if (err != 0)
-		link_fail(l, dial_words[r->stage], uv_strerror(err),
-			  advice_for_dial(r->stage, err));
+		link_fail(l, dial_words[DIAL_STAGE_CONNECT], uv_strerror(err),
+			  advice_for_dial(DIAL_STAGE_CONNECT, err));
 	else if (l->server->tls != NULL)
 		link_secure(l);
 	else
 		link_ready(l);
+}
+
+static void link_on_dialed(void *arg, const struct dial_result *r, int fd)
+{
+	struct link *l = arg;
+
+	l->dial = NULL;
+	if (r->err == 0)
+		link_connected(l, fd);
+	else
+		link_fail(l, dial_words[r->stage], r->why, advice_for_dial(r->stage, r->err));
+}
+
+static void link_on_hop(void *arg, const struct hop_result *r, int fd)
+{
+	struct link *l = arg;
+
+	l->hop = NULL;
+	if (r->err == 0)
+		link_connected(l, fd);
+	else
+		link_fail(l, hop_words[r->stage], r->why, advice_for_hop(r));
+}
+
+/* 0 or negated errno. */
+static int link_dial(struct link *l)
+{
+	const struct link_server *s = l->server;
+	const struct conf *conf = s->conf;
+	const struct dial_options o = { .local_ip = conf->local_ip,
+					.keepalive_s = conf->tcp_keepalive_s };
+	uint64_t due_ms = loop_now_ms(s->loop) + conf->dial_timeout_ms;
+
+	if (s->hop != NULL)
+		return hop_start(s->loop, s->resolver, s->hop, &o, conf->server_host,
+				 conf->server_port, due_ms, link_on_hop, l, &l->hop);
+	return dial_start_with(s->loop, s->resolver, &o, conf->server_host, conf->server_port,
+			       due_ms, link_on_dialed, l, &l->dial);
+}
+
+static void link_undial(struct link *l)
+{
+	l->dial = dial_cancel(l->dial);
+	l->hop = hop_cancel(l->hop);
 }
 
 static void link_on_timer(struct timer *t)
@@ -190,7 +276,6 @@ static void link_on_timer(struct timer *t)
 int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops,
 	      void *arg)
 {
-	const struct conf *conf = server->conf;
 	int err;
 
 	memset(l, 0, sizeof(*l));
@@ -198,13 +283,12 @@ int link_open(struct link *l, const struct link_server *server, const struct lin
 	l->ops = ops;
 	l->arg = arg;
 	timer_init(&l->timer, server->loop, link_on_timer);
-	err = dial_start(server->loop, server->resolver, conf->server_host, conf->server_port,
-			 loop_now_ms(server->loop) + WAIT_DIAL_MS, link_on_dialed, l, &l->dial);
+	err = link_dial(l);
 	if (err != 0)
 		return err;
 	err = conn_init(&l->conn, server->loop, &conn_ops, l, LIMIT_LINK_QUEUED);
 	if (err != 0) {
-		l->dial = dial_cancel(l->dial);
+		link_undial(l);
 		return err;
 	}
 	l->has_conn = true;
@@ -215,7 +299,7 @@ void link_close(struct link *l)
 {
 	l->state = LINK_STATE_CLOSED;
 	timer_stop(&l->timer);
-	l->dial = dial_cancel(l->dial);
+	link_undial(l);
 	if (l->has_conn)
 		conn_close(&l->conn);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link.h - a connection to the server: dialed, secured when TLS is on, ready. Floor 5.
+/* link.h - a connection to the server: dialed, directly or through a proxy; secured when TLS is on;
+ * ready. Floor 5.
  *
- *   OPENING (dial) -> SECURING (TLS) -> READY -> lost      each of the first two has its deadline
+ *   OPENING (dial or hop) -> SECURING (TLS) -> READY -> lost    each of the first two has a
+ * deadline
  */
 #pragma once
 #include <stdbool.h>
@@ -13,6 +15,8 @@
 #include "agent/net/conn.h"
 
 struct dial;
+struct hop;
+struct hopurl;
 struct resolver;
 struct tls_config;
 
@@ -22,10 +26,11 @@ struct link_server {
 	struct resolver *resolver;
 	const struct conf *conf;
 	struct tls_config *tls; /* NULL: plain */
+	struct hopurl *hop;	/* NULL: no proxy between; has a secret */
 };
 
-/* Read what TLS needs; a file or value that is wrong is logged (@addr names the server there). 0 or
- * negated errno; deinit in either case. */
+/* Read what TLS, the proxy and the resolver need; a file or value that is wrong is logged (@addr
+ * names the server there). 0 or negated errno; deinit in either case. */
 int link_server_init(struct link_server *s, struct loop *l, const struct conf *conf,
 		     const char *addr);
 void link_server_deinit(struct link_server *s);
@@ -53,7 +58,8 @@ struct link {
 	const struct link_server *server; /* borrowed: outlives the link */
 	const struct link_ops *ops;
 	void *arg;
-	struct dial *dial;
+	struct dial *dial; /* one of these while OPENING */
+	struct hop *hop;
 	struct timer timer;
 	bool has_conn;
 };

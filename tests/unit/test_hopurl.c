@@ -20,6 +20,7 @@ static void test_what_is_read(void **state)
 		{ "socks5://a%40b%3a:p%2Fw%25@h:1", HOP_KIND_SOCKS5, "h", 1, "a@b:", "p/w%" },
 		{ "http://me:a:b@c@h:1", HOP_KIND_HTTP, "h", 1, "me", "a:b@c" },
 		{ "http://@h:1", HOP_KIND_HTTP, "h", 1, NULL, "" },
+		{ "socks5h://h:1", HOP_KIND_SOCKS5, "h", 1, NULL, "" },
 	};
 	const char *why;
 	struct hopurl u;
