@@ -49,8 +49,13 @@ def test_500_sse_streams_lose_nothing(tunnel):
 
 
 def test_1000_connections_within_a_second_are_all_answered(tunnel):
-    report = tunnel.load("connect", count=1000, within="1s")
-    assert report["answer_ms"]["n"] == 1000
+    for _ in range(3):
+        report = peers.Load("connect", tunnel.port1, count=1000, within="1s").report()
+        is_late = report["opened_within_ms"] > 1000  # a busy machine: the users themselves were not fast enough
+        assert report["wrong"] == int(is_late), report
+        if not is_late:
+            return
+    raise AssertionError(f"no burst within a second: {report}")
 
 
 @pytest.mark.parametrize("what", ("sse", "hang"))
