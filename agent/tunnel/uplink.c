@@ -219,6 +219,8 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 	case CLIENT_EV_PONG_ERROR:
 		log_debug(u->log, "the server refused a ping", "error", ev->text);
 		break;
+	case CLIENT_EV_VISIT_OPEN:
+	case CLIENT_EV_VISIT_REFUSED: break; /* nobody here asks for one */
 	case CLIENT_EV_WANT_WORK: uplink_want_solo(u); break;
 	case CLIENT_EV_DEAD: uplink_on_dead(u, ev->cause, ev->text); break;
 	}

@@ -465,7 +465,7 @@ static bool client_step_input(struct client *c, struct client_event *ret_ev, boo
 	if (c->mux != NULL && mux_next(c->mux, &me) == 0)
 		return client_on_mux(c, &me, ret_ev);
 	*ret_more = false;
-	return false;
+	return works_on_time(&c->works, c->now_ms, ret_ev);
 }
 
 int client_next(struct client *c, struct client_event *ret_ev)
@@ -601,6 +601,13 @@ uint64_t client_rtt_ms(const struct client *c)
 }
 
 /* -- works -------------------------------------------------------------------------------------------------------- */
+
+int client_open_visit(struct client *c, const struct visit_params *p, void *user, struct client_work **ret_w)
+{
+	if (c->state != CLIENT_STATE_UP || c->mux == NULL)
+		return CLIENT_E_DOWN;
+	return works_visit(&c->works, p, user, c->now_ms, client_stamp(c), ret_w);
+}
 
 void client_work_set_user(struct client_work *w, void *user)
 {

@@ -9,7 +9,8 @@
  * GLOSSARY
  * work    one work connection: opened because the server asked (ReqWorkConn), parked until StartWorkConn names a proxy, then
  *         joined: raw bytes between a user of that proxy and our local service.
- * joined  a work that was started and not forgotten yet. */
+ * visit   a work that we ask for, to reach a proxy of another client through the server.
+ * joined  a work that was started, or a visit that was answered, and not forgotten yet. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,9 +18,11 @@
 
 #include "proto/session/login.h"
 #include "proto/session/roster.h"
+#include "proto/session/visit.h"
 
 struct client;
-struct client_work; /* a handle: valid from CLIENT_EV_START until client_forget() or client_free() */
+struct client_work; /* a handle: valid from CLIENT_EV_START or client_open_visit() until client_forget()
+		     * or client_free() */
 
 struct client_params {
 	struct login_params login; /* login.timestamp and privilege_key are filled in */
@@ -56,6 +59,8 @@ enum client_event_kind {
 	CLIENT_EV_FIN,		/* @work: the peer sends no more */
 	CLIENT_EV_RST,		/* @work: over in both directions; only client_forget() is left */
 	CLIENT_EV_PONG_ERROR,	/* @text: the server refused a Ping; the session goes on */
+	CLIENT_EV_VISIT_OPEN,	/* @work was answered: it is joined from here on */
+	CLIENT_EV_VISIT_REFUSED,/* @work, @text: the server's error, or ours; only client_forget() is left */
 	CLIENT_EV_DEAD,		/* @cause, @text. The last event; works still joined must be reset by the caller */
 };
 
@@ -100,6 +105,13 @@ const char *client_run_id(const struct client *c);     /* a secret */
 const char *client_server_version(const struct client *c);
 size_t client_n_joined(const struct client *c);
 uint64_t client_rtt_ms(const struct client *c);
+
+/* Ask for a connection to a proxy of another client (stcp, sudp), over the mux only. VISIT_OPEN or VISIT_REFUSED follows within
+ * WAIT_VISIT_MS, unless it is forgotten before; nothing may be sent until then. 0, -ENOMEM, -EINVAL, or nothing is open:
+ * CLIENT_E_BUSY (too many streams: later), CLIENT_E_DOWN (not logged in, or leaving), CLIENT_E_LONG (names too long for the
+ * wire). */
+enum { CLIENT_E_BUSY = 2, CLIENT_E_DOWN = 3, CLIENT_E_LONG = 4 };
+int client_open_visit(struct client *c, const struct visit_params *p, void *user, struct client_work **ret_w);
 
 /* Works; the same calls as mux.h has for streams. */
 void client_work_set_user(struct client_work *w, void *user);

@@ -11,8 +11,17 @@ void works_init(struct works *ws, uint64_t now_ms)
 {
 	list_init(&ws->all);
 	list_init(&ws->unsent);
+	list_init(&ws->asked);
 	ws->tokens = LIMIT_WORK_PER_S;
 	ws->tokens_ms = now_ms;
+}
+
+static void first_deinit(struct client_work *w)
+{
+	if (w->is_visit)
+		visit_deinit(&w->visit);
+	else
+		work_deinit(&w->work);
 }
 
 static void work_free(struct client_work *w)
@@ -25,11 +34,14 @@ static void work_free(struct client_work *w)
 		ws->of_in = NULL;
 	if (w->is_joined)
 		ws->n_joined--;
+	else if (w->is_visit)
+		ws->n_visits--;
 	else
 		ws->n_unstarted--;
 	list_del(&w->link);
+	list_del(&w->asked_link);
 	list_del(&w->unsent_link);
-	work_deinit(&w->work);
+	first_deinit(w);
 	free(w);
 }
 
@@ -52,7 +64,9 @@ static void work_close(struct client_work *w)
 	works_forget(w->works, w);
 }
 
-/* -- opening ------------------------------------------------------------------------------------------------------ */
+/* -- opening
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 void works_ask(struct works *ws)
 {
@@ -75,25 +89,46 @@ static bool tokens_take(struct works *ws, uint64_t now_ms)
 /* True: nothing of the first message is left to send. */
 static bool work_flush(struct client_work *w)
 {
-	struct span out = work_out(&w->work);
+	struct span out = w->is_visit ? visit_out(&w->visit) : work_out(&w->work);
 
 	if (out.len == 0)
 		return true;
 	if (mux_write_urgent(w->works->mux, w->stream, out) != 0)
 		return false;
-	work_sent(&w->work, out.len);
+	if (w->is_visit)
+		visit_sent(&w->visit, out.len);
+	else
+		work_sent(&w->work, out.len);
 	return true;
+}
+
+/* It has a stream: send its first message. */
+static void work_add(struct client_work *w)
+{
+	list_add_tail(&w->works->all, &w->link);
+	if (!work_flush(w))
+		list_add_tail(&w->works->unsent, &w->unsent_link);
+}
+
+static struct client_work *work_new(struct works *ws)
+{
+	struct client_work *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	w->works = ws;
+	list_init(&w->asked_link);
+	list_init(&w->unsent_link);
+	return w;
 }
 
 static int work_open(struct works *ws, int64_t stamp)
 {
-	struct client_work *w = calloc(1, sizeof(*w));
+	struct client_work *w = work_new(ws);
 	int err;
 
 	if (w == NULL)
 		return -ENOMEM;
-	w->works = ws;
-	list_init(&w->unsent_link);
 	work_init(&w->work, ws->wire);
 	err = work_start(&w->work, ws->run_id, ws->token, stamp);
 	if (err == 0)
@@ -103,10 +138,47 @@ static int work_open(struct works *ws, int64_t stamp)
 		free(w);
 		return err;
 	}
-	list_add_tail(&ws->all, &w->link);
 	ws->n_unstarted++;
-	if (!work_flush(w))
-		list_add_tail(&ws->unsent, &w->unsent_link);
+	work_add(w);
+	return 0;
+}
+
+/* 0, -ENOMEM, CLIENT_E_BUSY, CLIENT_E_DOWN. */
+static int visit_open_stream(struct client_work *w)
+{
+	int err = mux_open(w->works->mux, w, &w->stream);
+
+	if (err <= 0)
+		return err;
+	return err == MUX_E_CLOSED ? CLIENT_E_DOWN : CLIENT_E_BUSY;
+}
+
+int works_visit(struct works *ws, const struct visit_params *p, void *user, uint64_t now_ms,
+		int64_t stamp, struct client_work **ret_w)
+{
+	struct client_work *w = work_new(ws);
+	int err;
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->is_visit = true;
+	w->user = user;
+	w->due_ms = now_ms + WAIT_VISIT_MS;
+	visit_init(&w->visit, ws->wire);
+	err = visit_start(&w->visit, ws->run_id, p, stamp);
+	if (err == FRAME_E_BAD)
+		err = CLIENT_E_LONG;
+	if (err == 0)
+		err = visit_open_stream(w);
+	if (err != 0) {
+		visit_deinit(&w->visit);
+		free(w);
+		return err;
+	}
+	ws->n_visits++;
+	list_add_tail(&ws->asked, &w->asked_link);
+	work_add(w);
+	*ret_w = w;
 	return 0;
 }
 
@@ -114,7 +186,8 @@ int works_open(struct works *ws, uint64_t now_ms, int64_t stamp)
 {
 	int err;
 
-	while (ws->n_wanted > 0 && ws->n_unstarted < LIMIT_WORK_UNSTARTED && tokens_take(ws, now_ms)) {
+	while (ws->n_wanted > 0 && ws->n_unstarted < LIMIT_WORK_UNSTARTED &&
+	       tokens_take(ws, now_ms)) {
 		err = work_open(ws, stamp);
 		if (err == MUX_E_UNACKED) {
 			ws->tokens++;
@@ -142,12 +215,17 @@ void works_flush(struct works *ws)
 
 uint64_t works_deadline(const struct works *ws)
 {
+	uint64_t due_ms = UINT64_MAX;
+
+	if (!list_is_empty(&ws->asked))
+		due_ms = container_of(ws->asked.next, struct client_work, asked_link)->due_ms;
 	if (ws->n_wanted == 0 || ws->tokens > 0 || ws->n_unstarted >= LIMIT_WORK_UNSTARTED)
-		return UINT64_MAX;
-	return ws->tokens_ms + 1;
+		return due_ms;
+	return due_ms < ws->tokens_ms + 1 ? due_ms : ws->tokens_ms + 1;
 }
 
-/* -- what the server says ----------------------------------------------------------------------------------------- */
+/* -- what the server says
+ * ----------------------------------------------------------------------------------------- */
 
 void works_feed(struct works *ws, struct client_work *w, struct span in)
 {
@@ -158,7 +236,7 @@ void works_feed(struct works *ws, struct client_work *w, struct span in)
 void works_settle(struct works *ws)
 {
 	if (ws->shown != NULL)
-		work_deinit(&ws->shown->work);
+		first_deinit(ws->shown);
 	ws->shown = NULL;
 }
 
@@ -196,7 +274,55 @@ static int work_started(struct client_work *w, struct client_event *ret_ev)
 	ws->n_unstarted--;
 	ws->n_joined++;
 	ws->shown = w;
-	*ret_ev = (struct client_event){ .kind = CLIENT_EV_START, .work = w, .proxy = i, .start = start };
+	*ret_ev = (struct client_event){
+		.kind = CLIENT_EV_START, .work = w, .proxy = i, .start = start
+	};
+	return 0;
+}
+
+/* The visit came to nothing; its user forgets it. */
+static void visit_refuse(struct client_work *w, const char *why, struct client_event *ret_ev)
+{
+	struct works *ws = w->works;
+
+	(void) snprintf(ws->text, sizeof(ws->text), "%s", why); /* cut if long */
+	w->is_refused = true;
+	list_del(&w->asked_link);
+	list_del(&w->unsent_link);
+	visit_deinit(&w->visit);
+	mux_fin(ws->mux, w->stream);
+	*ret_ev = (struct client_event){
+		.kind = CLIENT_EV_VISIT_REFUSED,
+		.work = w,
+		.user = w->user,
+		.text = ws->text,
+	};
+}
+
+/* As work_step(), for a visit that is not joined. */
+static int visit_step(struct client_work *w, struct client_event *ret_ev)
+{
+	struct works *ws = w->works;
+	size_t n = ws->in.len;
+	int err = VISIT_E_MORE;
+
+	if (w->is_refused)
+		ws->in = span_skip(ws->in, n); /* whatever it still says */
+	else
+		err = visit_next(&w->visit, &ws->in);
+	mux_consume(ws->mux, w->stream, n - ws->in.len);
+	if (err != 0)
+		return err == VISIT_E_MORE ? WORKS_E_MORE : err;
+	if (w->visit.state != VISIT_STATE_OPEN) {
+		visit_refuse(w, w->visit.why, ret_ev);
+		return 0;
+	}
+	w->is_joined = true;
+	list_del(&w->asked_link);
+	ws->n_visits--;
+	ws->n_joined++;
+	ws->shown = w;
+	*ret_ev = (struct client_event){ .kind = CLIENT_EV_VISIT_OPEN, .work = w, .user = w->user };
 	return 0;
 }
 
@@ -207,10 +333,14 @@ static int work_step(struct client_work *w, struct client_event *ret_ev)
 	int err;
 
 	if (w->is_joined) {
-		*ret_ev = (struct client_event){ .kind = CLIENT_EV_DATA, .work = w, .user = w->user, .data = ws->in };
+		*ret_ev = (struct client_event){
+			.kind = CLIENT_EV_DATA, .work = w, .user = w->user, .data = ws->in
+		};
 		ws->of_in = NULL;
 		return 0;
 	}
+	if (w->is_visit)
+		return visit_step(w, ret_ev);
 	err = work_next(&w->work, &ws->in);
 	mux_consume(ws->mux, w->stream, n - ws->in.len);
 	if (err == WORK_E_MORE)
@@ -224,7 +354,10 @@ int works_next(struct works *ws, struct client_event *ret_ev)
 
 	if (ws->is_cap_hit) {
 		ws->is_cap_hit = false;
-		*ret_ev = (struct client_event){ .kind = CLIENT_EV_WORK_ERROR, .text = "the limit of concurrent streams is reached" };
+		*ret_ev = (struct client_event){
+			.kind = CLIENT_EV_WORK_ERROR,
+			.text = "the limit of concurrent streams is reached"
+		};
 		return 0;
 	}
 	while (ws->of_in != NULL) {
@@ -239,9 +372,29 @@ int works_next(struct works *ws, struct client_event *ret_ev)
 	return WORKS_E_MORE;
 }
 
-bool works_on_end(struct works *ws, struct client_work *w, bool is_reset, struct client_event *ret_ev)
+bool works_on_time(struct works *ws, uint64_t now_ms, struct client_event *ret_ev)
+{
+	struct client_work *w;
+
+	if (list_is_empty(&ws->asked))
+		return false;
+	w = container_of(ws->asked.next, struct client_work, asked_link);
+	if (w->due_ms > now_ms)
+		return false;
+	visit_refuse(w, "the server did not answer", ret_ev);
+	return true;
+}
+
+bool works_on_end(struct works *ws, struct client_work *w, bool is_reset,
+		  struct client_event *ret_ev)
 {
 	(void) ws; /* the handle knows */
+	if (w->is_refused)
+		return false;
+	if (w->is_visit && !w->is_joined) {
+		visit_refuse(w, "the server closed the connection before it answered", ret_ev);
+		return true;
+	}
 	if (!w->is_joined) {
 		work_close(w); /* a parked one that the server has no use for: normal */
 		return false;

@@ -44,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stream = span_of(data + 2, size - 2);
 	state = run(wire, stream, SIZE_MAX, &eaten_whole);
 	MUST(run(wire, stream, data[1] % 32 + (size_t) 1, &eaten_pieces) == state);
-	MUST(eaten_whole == eaten_pieces || state == VISIT_STATE_BAD); /* refused sooner in pieces */
+	MUST(eaten_whole == eaten_pieces ||
+	     state == VISIT_STATE_BAD); /* refused sooner in pieces */
 	return 0;
 }

@@ -183,6 +183,8 @@ static bool agent_on_event(struct sim *s, const struct client_event *ev)
 	case CLIENT_EV_RST: flow_on_rst(&v->flow); break;
 	case CLIENT_EV_WORK_ERROR:
 	case CLIENT_EV_PONG_ERROR: break;
+	case CLIENT_EV_VISIT_OPEN:
+	case CLIENT_EV_VISIT_REFUSED: PROMISE(&s->env, !"nobody asks for one"); break;
 	case CLIENT_EV_WANT_WORK: PROMISE(&s->env, !"with a mux"); break;
 	case CLIENT_EV_DEAD: agent_lose(s, ev->cause); return true;
 	}
