@@ -186,6 +186,7 @@ struct conf *conf_free(struct conf *c)
 	c->token = secret_free(c->token);
 	free(c->token_file);
 	free(c->user);
+	free(c->ready.path);
 	free(c->tls.server_name);
 	free(c->tls.ca_file);
 	free(c->tls.pin);

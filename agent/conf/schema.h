@@ -115,6 +115,14 @@ struct conf_web {
 	char *password; /* a secret */
 };
 
+/* When the proxies are registered at all: the node behind them answers (environment mode). */
+struct conf_ready {
+	bool is_on;
+	size_t proxy; /* whose local service is asked */
+	char *path;   /* NULL: /readyz, or /api/v1/state where that is unknown */
+	uint64_t down_after_ms; /* of silence, until they are withdrawn; 0: never */
+};
+
 /* All strings are owned and NULL when not given, unless a default is named. */
 struct conf {
 	char *source; /* for messages: "environment" or the file's path */
@@ -130,6 +138,7 @@ struct conf {
 	struct conf_pairs metas; /* Login.metas */
 	bool login_fail_exit;
 	bool all_or_none; /* the proxies live and die together (environment mode) */
+	struct conf_ready ready;
 	enum wire wire;
 	bool is_mux;
 	unsigned pool_count;   /* default 1 */

@@ -17,6 +17,9 @@
 #define ENV_SERVER_PORT 7200 /* where the frps of a network node listens */
 #define ENV_PREFIX "MLTUNNEL_"
 #define ENV_GRACE_MAX_MS 3600000
+#define ENV_DOWN_MIN_MS 1000 /* less is a pause of Python, not silence */
+#define ENV_DOWN_MAX_MS 86400000
+#define ENV_PATH_MAX 1024
 #define ENV_QUOTE 256
 #define ENV_TOKEN "SECRET_FRP_TOKEN"
 #define ENV_TOKEN_FILE "SECRET_FRP_TOKEN_FILE"
@@ -26,6 +29,7 @@
 struct env_node {
 	char id[5];
 	uint16_t inference_port, poc_port;
+	struct conf_ready ready;
 };
 
 static int env_set_server(const struct key *k, void *at, const char *value)
@@ -49,6 +53,37 @@ static int env_set_id(const struct key *k, void *at, const char *value)
 	return 0;
 }
 
+/* Goes into the head of a request. */
+static int env_set_path(const struct key *k, void *at, const char *value)
+{
+	struct conf_ready *ready = at;
+
+	(void) k;
+	ready->is_on = strcmp(value, "off") != 0;
+	if (!ready->is_on)
+		return key_store(&ready->path, NULL);
+	if (value[0] != '/' || strlen(value) > ENV_PATH_MAX)
+		return KEY_E_BAD;
+	for (const char *p = value; *p != '\0'; p++)
+		if (*p <= ' ' || *p > '~')
+			return KEY_E_BAD;
+	return key_store(&ready->path, value);
+}
+
+static int env_set_down_after(const struct key *k, void *at, const char *value)
+{
+	uint64_t *place = at, ms;
+
+	if (strcmp(value, "off") == 0) {
+		*place = 0;
+		return 0;
+	}
+	if (text_parse_duration(value, k->max, &ms) != 0 || ms < k->min)
+		return KEY_E_BAD;
+	*place = ms;
+	return 0;
+}
+
 static int env_set_ca(const struct key *k, void *at, const char *value)
 {
 	struct conf_tls *tls = at;
@@ -63,6 +98,10 @@ static const struct key node_keys[] = {
 	KEY("CLIENT_ID", env_set_id, offsetof(struct env_node, id), "four digits (0001-9999)"),
 	KEY("MLTUNNEL_INFERENCE_PORT", key_port, offsetof(struct env_node, inference_port), "a port (1-65535)"),
 	KEY("MLTUNNEL_POC_PORT", key_port, offsetof(struct env_node, poc_port), "a port (1-65535)"),
+	KEY("MLTUNNEL_READY_PATH", env_set_path, offsetof(struct env_node, ready),
+	    "the path of a URL (/readyz), or off"),
+	KEY("MLTUNNEL_DOWN_AFTER", env_set_down_after, offsetof(struct env_node, ready.down_after_ms),
+	    "a time of 1s to 24h (30s, 2m), or off", .min = ENV_DOWN_MIN_MS, .max = ENV_DOWN_MAX_MS),
 };
 static const struct key server_key =
 	KEY("FRP_SERVER", env_set_server, 0, "host:port (the port may be left out: 7200; an IPv6 address stands in brackets)");
@@ -255,19 +294,28 @@ static int env_add_proxy(struct conf *c, const char *name, const char *id, char 
 static int env_take_node(char *const *envp, struct conf *c, struct problems *p)
 {
 	/* Where the web server in front of the node's services listens. */
-	struct env_node node = { .inference_port = 5050, .poc_port = 8081 };
+	struct env_node node = {
+		.inference_port = 5050,
+		.poc_port = 8081,
+		.ready.is_on = true,
+	};
 	int r;
 
 	for (size_t i = 0; i < ENV_COUNT(node_keys); i++) {
 		r = env_take(envp, &node_keys[i], &node, /* is_needed= */ i == 0, p);
+		c->ready = node.ready; /* its path is @c's from the start */
 		if (r < 0)
 			return r;
 	}
+	if (node.ready.down_after_ms != 0 && !node.ready.is_on)
+		problems_add(p,
+			     "MLTUNNEL_DOWN_AFTER: has no effect while MLTUNNEL_READY_PATH is off");
 	if (node.id[0] == '\0')
 		return 0; /* said so */
 	r = env_add_proxy(c, "client-mlnode-port5000", node.id, '1', node.inference_port);
 	if (r < 0)
 		return r;
+	c->ready.proxy = c->n_proxies;
 	return env_add_proxy(c, "client-mlnode", node.id, '2', node.poc_port);
 }
 
@@ -319,7 +367,7 @@ int env_apply(char **envp, struct problems *p, struct conf *c)
 		    env_find(envp, node_keys[i].name) != NULL)
 			problems_add(
 				p,
-				"%s: has no effect with a configuration file, which names the ports itself",
+				"%s: has no effect with a configuration file, which describes the proxies itself",
 				node_keys[i].name);
 	return env_take_conf(envp, c, p);
 }

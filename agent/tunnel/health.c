@@ -81,6 +81,21 @@ static void health_wait(struct health *h)
 	timer_set(&h->timer, loop_now_ms(h->loop) + h->conf->health.interval_ms);
 }
 
+/* Of the answer; 0: there was none, or it is not HTTP. */
+static int health_status(const struct health *h)
+{
+	int status = 0;
+
+	if (h->head_len < STATUS_LEN || memcmp(h->head, "HTTP/1.", 7) != 0)
+		return 0;
+	for (int i = 9; i < STATUS_LEN; i++) {
+		if (h->head[i] < '0' || h->head[i] > '9')
+			return 0;
+		status = status * 10 + (h->head[i] - '0');
+	}
+	return status;
+}
+
 /* The question is answered: @error is NULL when the service is well. */
 static void health_done(struct health *h, const char *error)
 {
@@ -103,6 +118,8 @@ static void health_done(struct health *h, const char *error)
 		conn_close(&h->conn); /* the wait begins when it is gone */
 	else
 		health_wait(h);
+	if (h->on_answer != NULL)
+		h->on_answer(h->arg, health_status(h), error);
 	if (h->is_healthy != was_healthy)
 		h->on_change(h->arg, h->is_healthy);
 }
@@ -215,6 +232,8 @@ static void health_on_stop(struct timer *t)
 
 void health_stop(struct health *h)
 {
+	if (h->is_closing)
+		return;
 	h->is_closing = true;
 	h->is_asking = false;
 	timer_stop(&h->timer);

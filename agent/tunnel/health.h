@@ -25,6 +25,9 @@ struct health {
 	void (*on_change)(void *arg, bool is_healthy);
 	void (*on_gone)(void *arg);
 	void *arg;
+	/* Set by the owner after health_init(), or NULL: each question's end, before on_change().
+	 * @status of the HTTP answer, 0: none came; @error is NULL when the service is well. */
+	void (*on_answer)(void *arg, int status, const char *error);
 	struct timer timer;
 	struct dial *dial;
 	bool is_asking, has_conn, is_closing;

@@ -56,9 +56,49 @@ static void proxy_stop_health(struct proxy *p)
 		health_stop(&p->health);
 }
 
+/* -- the node behind them -- */
+
+static void proxyset_on_watch(void *arg, bool is_ready)
+{
+	struct proxyset *s = arg;
+
+	for (struct list *l = s->proxies.next; l != &s->proxies; l = l->next) {
+		struct proxy *p = container_of(l, struct proxy, link);
+
+		roster_want(s->roster, p->roster_index, is_ready, loop_now_ms(s->loop));
+		p->is_up = p->is_up && is_ready;
+	}
+	s->on_change(s->arg);
+}
+
+static void proxyset_on_watch_gone(void *arg)
+{
+	struct proxyset *s = arg;
+
+	s->is_watching = false;
+	s->n_healths--;
+	s->on_gone(s->arg);
+}
+
+/* Of the first configuration; no other mode than the environment's has it, and that is never read
+ * again. */
+static void proxyset_add_watch(struct proxyset *s, const struct conf *conf)
+{
+	if (s->has_watch || !conf->ready.is_on)
+		return;
+	s->has_watch = true;
+	watch_init(&s->watch, s->loop, s->resolver, conf, proxyset_on_watch, proxyset_on_watch_gone,
+		   s);
+}
+
 void proxyset_start(struct proxyset *s)
 {
 	s->is_started = true;
+	if (s->has_watch) {
+		s->is_watching = true;
+		s->n_healths++;
+		watch_start(&s->watch);
+	}
 	for (struct list *l = s->proxies.next; l != &s->proxies; l = l->next)
 		proxy_start_health(s, container_of(l, struct proxy, link));
 }
@@ -68,6 +108,8 @@ void proxyset_stop(struct proxyset *s)
 	if (!s->is_started)
 		return;
 	s->is_started = false;
+	if (s->is_watching)
+		watch_stop(&s->watch);
 	for (struct list *l = s->proxies.next; l != &s->proxies; l = l->next)
 		proxy_stop_health(container_of(l, struct proxy, link));
 }
@@ -80,6 +122,8 @@ void proxyset_stop(struct proxyset *s)
 static void proxyset_enter(struct proxyset *s, struct proxy *p)
 {
 	p->owner = s;
+	if (s->has_watch && !s->watch.is_ready)
+		roster_want(s->roster, p->roster_index, false, loop_now_ms(s->loop));
 	if (p->conf->health.kind == CONF_HEALTH_NONE)
 		return;
 	p->has_health = true;
@@ -233,6 +277,7 @@ int proxyset_apply(struct proxyset *s, const struct conf *conf)
 	proxyset_sweep(s);
 	err = plan(s, conf, changes);
 	if (err == 0) {
+		proxyset_add_watch(s, conf);
 		list_init(&rest);
 		move_all(&s->proxies, &rest);
 		/* first what goes, so that its place and its port are free */
@@ -269,6 +314,8 @@ void proxyset_deinit(struct proxyset *s)
 	struct proxy *p;
 
 	MUST(s->n_healths == 0);
+	if (s->has_watch)
+		watch_deinit(&s->watch);
 	move_all(&s->leaving, &s->proxies);
 	while (!list_is_empty(&s->proxies)) {
 		p = container_of(s->proxies.next, struct proxy, link);

@@ -3,6 +3,7 @@
  * and the health checks that withdraw them. Floor 5. */
 #pragma once
 #include "agent/tunnel/proxy.h"
+#include "agent/tunnel/watch.h"
 #include "proto/base/list.h"
 #include "proto/session/roster.h"
 
@@ -21,10 +22,13 @@ struct proxyset {
 	void *arg;
 	/* read-only */
 	struct list proxies; /* struct proxy.link, in the order of the configuration */
-	size_t n_proxies, n_healths;
+	size_t n_proxies;
+	size_t n_healths; /* the watch is one of them */
+	bool has_watch;	  /* all are withdrawn until it is ready */
+	struct watch watch;
 	/* private */
 	struct list leaving; /* removed, and the roster still needs their names */
-	bool is_started;
+	bool is_started, is_watching;
 };
 
 /* After its owner has set what is his. */

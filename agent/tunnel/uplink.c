@@ -219,8 +219,6 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 	case CLIENT_EV_PONG_ERROR:
 		log_debug(u->log, "the server refused a ping", "error", ev->text);
 		break;
-	case CLIENT_EV_VISIT_OPEN:
-	case CLIENT_EV_VISIT_REFUSED: break; /* nobody here asks for one */
 	case CLIENT_EV_WANT_WORK: uplink_want_solo(u); break;
 	case CLIENT_EV_DEAD: uplink_on_dead(u, ev->cause, ev->text); break;
 	}
@@ -602,6 +600,7 @@ void uplink_leave(struct uplink *u, uint64_t grace_ms)
 	u->grace_due_ms = loop_now_ms(u->loop) + grace_ms;
 	client_leave(u->client, loop_now_ms(u->loop));
 	solo_close_unjoined(&u->solos);
+	proxyset_stop(&u->proxies); /* what becomes healthy now is not registered again */
 	uplink_pump(u);
 }
 

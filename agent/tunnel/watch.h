@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* watch.h - is the node behind the pair there: asks its management service, before the proxies are
+ * registered and, when asked to, ever after. Floor 5.
+ *
+ *   WAITING --2xx--> READY --no answer of any kind for down_after_ms--> WAITING
+ * A model that loads is no reason to withdraw: then the management service still answers. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/conf/schema.h"
+#include "agent/tunnel/health.h"
+
+struct watch {
+	/* read-only */
+	bool is_ready;
+	/* private */
+	struct loop *loop;
+	struct conf *conf; /* a share */
+	void (*on_change)(void *arg, bool is_ready);
+	void (*on_gone)(void *arg);
+	void *arg;
+	struct conf_proxy target; /* what is asked; its strings are @conf's */
+	struct health health;
+	bool is_at_other_path;
+	uint64_t heard_ms; /* the last answer of any kind */
+	unsigned n_silent; /* questions without one, in a row */
+	char said[160];	   /* why it is not ready, as logged last */
+};
+
+/* @conf, which is shared, has ready.is_on and the proxy that it names. */
+void watch_init(struct watch *w, struct loop *l, struct resolver *r, const struct conf *conf,
+		void (*on_change)(void *arg, bool is_ready), void (*on_gone)(void *arg), void *arg);
+/* After watch_init(), when it was not started or is gone. */
+void watch_deinit(struct watch *w);
+/* The first question comes at once. on_gone() follows from the loop once, after watch_stop(), or by
+ * itself when there is nothing to find out any more. */
+void watch_start(struct watch *w);
+void watch_stop(struct watch *w);
