@@ -27,6 +27,7 @@ struct run {
 	struct loop *loop;
 	struct lock *lock;
 	struct signals *signals;
+	struct live *live;	 /* NULL as long as @service */
 	struct service *service; /* NULL while the lock is waited for */
 	struct child *child;	 /* NULL: none */
 	struct reaper *reaper;	 /* NULL: we are not the first process */
@@ -112,6 +113,31 @@ static bool run_start_child(struct run *run)
 	return true;
 }
 
+static void on_admin_stop(void *arg)
+{
+	struct run *run = arg;
+
+	if (run->stopped_with == 0 && !run->is_child_over)
+		run->stopped_with = SIGTERM;
+	service_stop(run->service);
+}
+
+static int run_start_live(struct run *run)
+{
+	struct live_params p = {
+		.loop = run->loop,
+		.service = run->service,
+		.conf = run->p->conf,
+		.file = run->p->file,
+		.load = run->p->load,
+		.load_arg = run->p->load_arg,
+		.on_stop = on_admin_stop,
+		.arg = run,
+	};
+
+	return live_new(&run->live, &p);
+}
+
 static void run_start_service(struct run *run)
 {
 	int r = service_new(&run->service, run->loop, run->p->conf, on_service_ended, run);
@@ -122,6 +148,11 @@ static void run_start_service(struct run *run)
 	}
 	if (!run_start_child(run))
 		return;
+	r = run_start_live(run);
+	if (r != 0) {
+		run_finish(run, RUN_END_STOPPED, r);
+		return;
+	}
 	process_harden(); /* the command was the last to get rights from us */
 	service_start(run->service);
 }
@@ -182,11 +213,8 @@ static void on_reload(void *arg)
 
 	if (run->child != NULL)
 		child_signal(run->child, SIGHUP);
-	else
-		log_info(run->log,
-			 run->p->is_env
-				 ? "hangup ignored: nothing to reload in environment mode"
-				 : "hangup ignored: reload is not supported by this version");
+	else if (run->live != NULL)
+		live_reload(run->live);
 }
 
 static void on_pass(void *arg, int number)
@@ -247,6 +275,7 @@ int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status
 			      UV_RUN_DEFAULT); /* stopped: handles are left, closed below */
 		r = run.err;
 	}
+	run.live = live_free(run.live);
 	run.service = service_free(run.service);
 	run.child = child_free(run.child);
 	run.lock = lock_free(run.lock);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "agent/conf/schema.h"
+#include "agent/front/live.h"
 
 struct log;
 struct process_limits;
@@ -22,6 +23,10 @@ struct run_params {
 	bool is_env;
 	char *const *command; /* the program to run beside the tunnel; NULL: none */
 	const struct process_limits *inherited;
+	/* how to read the configuration again; see live.h */
+	const char *file; /* NULL: it did not come from a file */
+	live_load_fn *load;
+	void *load_arg;
 };
 
 /* Returns when all is over. 0, or negated errno when it could not start. *ret_status is the
