@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/base/log.h"
+#include "agent/base/logfile.h"
 #include "agent/base/loop.h"
 #include "agent/front/child.h"
 #include "agent/front/lock.h"
@@ -263,6 +264,8 @@ int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status
 	r = loop_new(&run.loop, p->log);
 	if (r < 0)
 		return r;
+	if (p->logfile != NULL)
+		logfile_attach(p->logfile, run.loop);
 	r = signals_new(&run.signals, run.loop, &run_signals, &run,
 			/* want_pass= */ p->command != NULL);
 	if (r == 0 && p->command != NULL && getpid() == 1)
@@ -275,6 +278,7 @@ int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status
 			      UV_RUN_DEFAULT); /* stopped: handles are left, closed below */
 		r = run.err;
 	}
+	logfile_detach(p->logfile);
 	run.live = live_free(run.live);
 	run.service = service_free(run.service);
 	run.child = child_free(run.child);

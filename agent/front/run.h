@@ -8,6 +8,7 @@
 #include "agent/front/live.h"
 
 struct log;
+struct logfile;
 struct process_limits;
 
 enum run_end {
@@ -20,6 +21,7 @@ enum run_end {
 struct run_params {
 	const struct conf *conf;
 	struct log *log;
+	struct logfile *logfile; /* where @log goes; NULL: not to a file */
 	bool is_env;
 	char *const *command; /* the program to run beside the tunnel; NULL: none */
 	const struct process_limits *inherited;
