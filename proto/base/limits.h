@@ -21,6 +21,7 @@
 	(256 * 1024) /* yamux initial credit, both directions; cannot be withheld */
 #define LIMIT_WINDOW_MAX \
 	(6 * 1024 * 1024)	  /* what the Go peer grants; more buys nothing at 300 ms */
+#define LIMIT_RTT_SHORT_MS 4		   /* below it LIMIT_WINDOW_MIN carries 64 MB/s a stream: windows stay */
 #define LIMIT_STREAMS 4096	  /* default cap of concurrent streams */
 #define LIMIT_STREAMS_UNACKED 128 /* frps resets SYNs beyond a backlog of 256 */
 #define LIMIT_RECORD \
@@ -110,5 +111,5 @@
 
 /* -- proxies to the server, token programs -------------------------------------------------------------------- */
 #define LIMIT_HOP_HEAD 16384	   /* of a proxy's answer to CONNECT: login pages come after the head */
-#define LIMIT_TOKEN_OUT (64 * 1024) /* what a token program may print: as much as a token file may hold */
+#define LIMIT_TOKEN_OUT (64 * 1024) /* a token file, or what a token program prints: more is a wrong path */
 #define WAIT_TOKEN_EXEC_MS 10000   /* for a token program to end */

@@ -22,7 +22,7 @@
 #define CTL_FOR_RST 8192
 
 struct mux {
-	bool is_server, is_peer_gone, is_dead_told;
+	bool is_server, is_peer_gone, is_dead_told, has_rtt;
 	const char *why; /* not NULL: dead */
 	size_t n_streams_max, budget, budget_used, n_unacked;
 	uint32_t window_max, next_id;
@@ -676,7 +676,10 @@ void mux_tick(struct mux *m, uint64_t now_ms)
 
 void mux_set_rtt(struct mux *m, uint64_t rtt_ms)
 {
-	m->rtt_ms = rtt_ms;
+	if (!m->has_rtt ||
+	    rtt_ms < m->rtt_ms) /* the shortest: what is longer was waiting, not way */
+		m->rtt_ms = rtt_ms;
+	m->has_rtt = true;
 }
 
 void mux_facts(const struct mux *m, struct mux_facts *ret_f)

@@ -138,7 +138,7 @@ void mux_drained(struct mux *m, size_t n);
 uint64_t mux_deadline(const struct mux *m);
 /* Resets lingering streams whose FIN never came, ends a session whose SYN is not ACKed. */
 void mux_tick(struct mux *m, uint64_t now_ms);
-/* The last measured round trip; windows grow by it. */
+/* A round trip was measured; windows grow by the shortest one. */
 void mux_set_rtt(struct mux *m, uint64_t rtt_ms);
 
 /* -- facts

@@ -34,11 +34,13 @@ static void retry_enter(struct retry *r, enum retry_state to)
 	r->state = to;
 }
 
-/* Uniform in 0.75 d .. d over the agents, but the same part of it through one outage: a herd then
+/* Uniform in 0.7 d .. d over the agents, but the same part of it through one outage: a herd then
  * spreads by the sum of its waits, not by the root of their number. */
 static uint64_t retry_spread(const struct retry *r, uint64_t d_ms)
 {
-	return d_ms - d_ms / 4 + ((d_ms / 4 * r->pace) >> 32);
+	uint64_t part_ms = d_ms * 3 / 10;
+
+	return d_ms - part_ms + ((part_ms * r->pace) >> 32);
 }
 
 static uint64_t retry_network_wait(struct retry *r, uint64_t outage_ms)
@@ -55,8 +57,9 @@ static uint64_t retry_network_wait(struct retry *r, uint64_t outage_ms)
 	if (n_tries == 1)
 		return retry_spread(r, 500);
 	if (outage_ms < 15000)
-		return retry_spread(r, 950); /* 1 s less the time of dial, TLS and login, so a
-					      * server is back <= 1 s after */
+		return retry_spread(r,
+				    900); /* 1 s less the time of dial, TLS, login and proxies on a
+					   * busy machine, so all is back <= 1 s after the server */
 	if (outage_ms < 120000)
 		return retry_spread(r, 5000);
 	return retry_spread(r, 20000);

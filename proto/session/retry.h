@@ -6,7 +6,7 @@
  * dial until it ends.
  *
  * Classes: NETWORK (also a broken protocol): first try after U(0, 250 ms), then d = 0.5 s, 1 s
- * until 15 s of outage, 5 s until 2 min, 20 s after, each U(0.75 d, d). REFUSED (the server said no
+ * until 15 s of outage, 5 s until 2 min, 20 s after, each U(0.7 d, d). REFUSED (the server said no
  * to the login): 1, 2, 5, 10, 15, 15 ... s, 60 s after 2 min, spread alike. After a session that
  * had logged in one try at once stands before all that (NETWORK), but good logins start at least
  * WAIT_LOGIN_SPACING_MS apart, so that a server which accepts and then breaks is asked at most that
@@ -26,7 +26,7 @@ struct retry {
 	uint64_t due_ms;  /* WAITING: when the next try may start */
 	/* private; invariant: outage_since_ms <= due_ms */
 	uint64_t rng;
-	uint32_t pace; /* of this outage: where in 0.75 d .. d its waits lie */
+	uint32_t pace; /* of this outage: where in 0.7 d .. d its waits lie */
 	bool has_login, is_hurried;
 	uint64_t outage_since_ms, login_ms, begun_ms;
 	uint64_t refused_since_ms;

@@ -19,15 +19,17 @@ void stream_init(struct mux_stream *s, uint32_t id, void *user, uint64_t now_ms)
 	list_init(&s->wait_link);
 }
 
-/* A window is used up per round trip at full speed, and we grant by halves: a grant within two
- * round trips of the last one means that the window, not the reader, is what limits. */
+/* A window is used up per round trip at full speed, and we grant by halves: a grant within one
+ * round trip of the last one means that the window, not the reader, is what limits. On a short path
+ * the smallest window is enough, and a socket's buffer that swallows the first megabytes is no
+ * proof of a reader. */
 static uint32_t window_growth(const struct mux_stream *s, uint64_t now_ms, uint64_t rtt_ms,
 			      uint32_t window_max, uint64_t budget_left)
 {
-	uint64_t rtt = rtt_ms > 0 ? rtt_ms : 1;
 	uint32_t more = s->window;
 
-	if (now_ms - s->granted_ms > 2 * rtt || s->window >= window_max)
+	if (rtt_ms < LIMIT_RTT_SHORT_MS || now_ms - s->granted_ms > rtt_ms ||
+	    s->window >= window_max)
 		return 0;
 	if (more > window_max - s->window)
 		more = window_max - s->window;
