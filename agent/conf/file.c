@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "proto/base/err.h"
+#include "proto/base/limits.h"
 #include "proto/base/secret.h"
 #include "proto/base/text.h"
 
 #define FILE_STEP 4096
-#define FILE_TOKEN_MAX (64 * 1024) /* a token is some dozens of bytes; this is a wrong path */
 
 static int file_refuse(char *why, const char *words)
 {
@@ -114,31 +114,37 @@ static bool file_is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-int file_read_token(const char *path, char **ret_token, char why[static FILE_WHY])
+int file_token_of(const char *text, size_t len, char **ret_token, char why[static FILE_WHY])
 {
-	char *text, *token = NULL;
-	size_t start = 0, len, end;
-	int r;
+	size_t start = 0, end = len;
+	char *token;
 
-	r = file_read(path, FILE_TOKEN_MAX, /* want_regular= */ true, &text, &len, why);
-	if (r != 0)
-		return r;
-	end = len;
 	while (start < end && file_is_space(text[start]))
 		start++;
 	while (end > start && file_is_space(text[end - 1]))
 		end--;
-	if (start == end) {
-		r = file_refuse(why, "it is empty");
-	} else if (memchr(text + start, '\0', end - start) != NULL) {
-		r = file_refuse(why, "it has a NUL byte inside");
-	} else {
-		token = text_dup(text + start, end - start);
-		r = token == NULL ? -ENOMEM : 0;
-	}
+	if (start == end)
+		return file_refuse(why, "it is empty");
+	if (memchr(text + start, '\0', end - start) != NULL)
+		return file_refuse(why, "it has a NUL byte inside");
+	token = text_dup(text + start, end - start);
+	if (token == NULL)
+		return -ENOMEM;
+	*ret_token = token;
+	return 0;
+}
+
+int file_read_token(const char *path, char **ret_token, char why[static FILE_WHY])
+{
+	size_t len;
+	char *text;
+	int r;
+
+	r = file_read(path, LIMIT_TOKEN_OUT, /* want_regular= */ true, &text, &len, why);
+	if (r != 0)
+		return r;
+	r = file_token_of(text, len, ret_token, why);
 	secret_wipe(text, len);
 	free(text);
-	if (r == 0)
-		*ret_token = token;
 	return r;
 }

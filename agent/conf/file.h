@@ -14,7 +14,9 @@ enum { FILE_E_BAD = 1 };
 int file_read(const char *path, size_t max, bool want_regular, char **ret_text, size_t *ret_len,
 	      char why[static FILE_WHY]);
 
-/* The token in the file @path: its content without white space around it, at most 64 KiB, never
- * empty; read it again for a token that was changed. Returns as file_read(); secret_free() the
- * token. */
+/* The token in @text of @len bytes: what is there without white space around it, never empty. 0,
+ * -ENOMEM, or FILE_E_BAD and @why; secret_free() the token. */
+int file_token_of(const char *text, size_t len, char **ret_token, char why[static FILE_WHY]);
+/* The token in the file @path, of at most LIMIT_TOKEN_OUT bytes, as file_token_of(); read it again
+ * for a token that was changed. Returns as file_read(). */
 int file_read_token(const char *path, char **ret_token, char why[static FILE_WHY]);

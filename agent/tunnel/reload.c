@@ -12,20 +12,7 @@
 #include "agent/conf/diff.h"
 #include "agent/net/resolve.h"
 #include "agent/tunnel/upstate.h"
-#include "proto/base/secret.h"
-#include "proto/base/text.h"
-
-int reload_token(struct uplink *u, const struct conf *conf)
-{
-	const char *given = conf->token != NULL ? conf->token : "";
-	char *token = text_dup(given, strlen(given));
-
-	if (token == NULL)
-		return -ENOMEM;
-	u->token = secret_free(u->token);
-	u->token = token;
-	return 0;
-}
+#include "proto/base/err.h"
 
 void reload_name(struct uplink *u)
 {
@@ -77,8 +64,6 @@ static void reload_server(struct uplink *u, const struct link_server *next)
 	uplink_close(u);
 	joined_end_all(&u->users);
 	solo_close_all(&u->solos);
-	if (reload_token(u, u->conf) != 0)
-		log_warn(u->log, "out of memory: the old token stays until the next reload");
 }
 
 int uplink_reload(struct uplink *u, const struct conf *conf)

@@ -8,7 +8,5 @@ struct uplink;
 /* See uplink_reload(), which is made here. */
 /* The old link and its users are gone: the new settings of the server come into force. */
 void reload_finish(struct uplink *u);
-/* The token that stands in @conf. 0 or -ENOMEM. */
-int reload_token(struct uplink *u, const struct conf *conf);
 /* The server's name for the log. */
 void reload_name(struct uplink *u);

@@ -8,12 +8,12 @@
 
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
-#include "agent/conf/file.h"
 #include "agent/tunnel/advice.h"
 #include "agent/tunnel/join.h"
 #include "agent/tunnel/machine.h"
 #include "agent/tunnel/params.h"
 #include "agent/tunnel/reload.h"
+#include "agent/tunnel/token.h"
 #include "agent/tunnel/upstate.h"
 #include "proto/base/secret.h"
 #include "proto/base/text.h"
@@ -119,6 +119,7 @@ void uplink_close(struct uplink *u)
 		proxyset_stop(&u->proxies);
 	}
 	proxyset_lost(&u->proxies);
+	u->fetch = token_cancel(u->fetch);
 	if (u->has_link)
 		link_close(&u->link);
 	loop_task_queue(u->loop, &u->flush); /* uplink_closed() comes from there, too */
@@ -219,6 +220,8 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 	case CLIENT_EV_PONG_ERROR:
 		log_debug(u->log, "the server refused a ping", "error", ev->text);
 		break;
+	case CLIENT_EV_VISIT_OPEN:
+	case CLIENT_EV_VISIT_REFUSED: break; /* nobody here asks for one */
 	case CLIENT_EV_WANT_WORK: uplink_want_solo(u); break;
 	case CLIENT_EV_DEAD: uplink_on_dead(u, ev->cause, ev->text); break;
 	}
@@ -396,24 +399,7 @@ static void uplink_on_ready(void *arg)
 	uplink_pump(u);
 }
 
-/* The token may have been changed since the last try. */
-static bool uplink_read_token(struct uplink *u)
-{
-	char *token = NULL, why[FILE_WHY];
-
-	if (u->conf->token_file == NULL)
-		return true;
-	if (file_read_token(u->conf->token_file, &token, why) != 0) {
-		uplink_failed(u, RETRY_REFUSED, "the token file cannot be read", why,
-			      u->conf->token_file);
-		return false;
-	}
-	u->token = secret_free(u->token);
-	u->token = token;
-	return true;
-}
-
-static void uplink_try(struct uplink *u)
+static void uplink_open(struct uplink *u)
 {
 	static const struct link_ops ops = {
 		.on_ready = uplink_on_ready,
@@ -424,18 +410,43 @@ static void uplink_try(struct uplink *u)
 		.on_gone = uplink_on_gone,
 	};
 
-	if (retry_begin(&u->retry, loop_now_ms(u->loop)) != 0) {
-		uplink_arm(u);
-		return;
-	}
-	u->state = UPLINK_STATE_OPENING;
-	if (!uplink_read_token(u))
-		return;
 	if (u->session_conf == NULL)
 		u->session_conf = conf_share(u->conf);
 	u->has_link = link_open(&u->link, &u->server, &ops, u) == 0;
 	if (!u->has_link)
 		uplink_failed(u, RETRY_NETWORK, "connect to server error", "out of memory",
+			      advice_for_cause(CLIENT_CAUSE_MEMORY));
+}
+
+static void uplink_on_token(void *arg, const struct token_result *r)
+{
+	struct uplink *u = arg;
+
+	u->fetch = NULL;
+	if (r->token == NULL) {
+		uplink_failed(u, RETRY_REFUSED, r->words, r->error, r->remedy);
+		return;
+	}
+	u->token = secret_free(u->token);
+	u->token = r->token;
+	uplink_open(u);
+}
+
+static void uplink_try(struct uplink *u)
+{
+	uint64_t now_ms = loop_now_ms(u->loop);
+	int err;
+
+	if (retry_begin(&u->retry, now_ms) != 0) {
+		uplink_arm(u);
+		return;
+	}
+	u->state = UPLINK_STATE_OPENING;
+	/* It may have been changed since the last try. */
+	err = token_fetch(u->loop, u->conf, now_ms + WAIT_TOKEN_EXEC_MS, uplink_on_token, u,
+			  &u->fetch);
+	if (err != 0)
+		uplink_failed(u, RETRY_NETWORK, "the token cannot be read", uv_strerror(err),
 			      advice_for_cause(CLIENT_CAUSE_MEMORY));
 }
 
@@ -498,9 +509,6 @@ static int uplink_fill(struct uplink *u)
 	retry_init(&u->retry, seed);
 	roster_init(&u->roster, seed);
 	u->roster.all_or_none = u->conf->all_or_none;
-	err = reload_token(u, u->conf);
-	if (err != 0)
-		return err;
 	reload_name(u);
 	err = link_server_init(&u->server, u->loop, u->conf, u->addr);
 	if (err != 0)

@@ -24,6 +24,8 @@ enum uplink_state {
 	UPLINK_STATE_ENDED,
 };
 
+struct token_fetch;
+
 struct uplink {
 	struct loop *loop; /* borrowed */
 	struct log *log;   /* borrowed */
@@ -37,7 +39,8 @@ struct uplink {
 	enum uplink_end end;
 	uint64_t n_logins, n_losses; /* good ones, ever; of sessions that were logged in */
 	char run_id[LIMIT_RUN_ID + 1];
-	char *token; /* a secret; as of the last dial */
+	struct token_fetch *fetch; /* under way: the link follows */
+	char *token;		   /* a secret; as of the last dial; NULL: none yet */
 	char addr[300];
 	char said[600]; /* the last failure that was logged: once per change */
 	uint64_t grace_due_ms;
