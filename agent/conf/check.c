@@ -5,51 +5,278 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/conf/notyet.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
+#include "proto/wire/frame.h"
 
 #define CHECK_QUOTE 160 /* room for a quoted name; longer ones are cut */
 
-static int check_set_wire_name(struct conf_proxy *proxy, const char *user)
+static const char *quote_of(const char *name, char dst[static CHECK_QUOTE])
 {
-	size_t cap = strlen(proxy->name) + (user != NULL ? strlen(user) + 1 : 0) + 1;
-	char *name = malloc(cap);
+	return text_escape(span_str(name), dst, CHECK_QUOTE);
+}
 
-	if (name == NULL)
+static const char *place_of(const struct conf *c, const char *place)
+{
+	return place != NULL ? place : c->source;
+}
+
+/* "user.name" for a new string at @at. */
+static int check_set_name(char **at, const char *user, const char *name)
+{
+	size_t cap = strlen(name) + (user != NULL ? strlen(user) + 1 : 0) + 1;
+	char *full = malloc(cap);
+
+	if (full == NULL)
 		return -ENOMEM;
-	(void) snprintf(name, cap, "%s%s%s", user != NULL ? user : "", user != NULL ? "." : "",
-			proxy->name);
-	free(proxy->wire_name);
-	proxy->wire_name = name;
-	proxy->msg = (struct msg_new_proxy){
-		.name = proxy->wire_name,
-		.type = proxy->type,
-		.remote_port = proxy->remote_port,
-	};
+	(void) snprintf(full, cap, "%s%s%s", user != NULL ? user : "", user != NULL ? "." : "",
+			name);
+	free(*at);
+	*at = full;
 	return 0;
 }
 
-/* A server gives a port to one proxy only; 0 asks for any. */
-static void check_ports(const struct conf *c, struct problems *p)
+static struct msg_strs check_strs(const struct conf_strs *s)
+{
+	return (struct msg_strs){ .at = (const char *const *) s->at, .n = s->n };
+}
+
+static struct msg_pairs check_pairs(const struct conf_pairs *p)
+{
+	return (struct msg_pairs){ .at = p->at, .n = p->n };
+}
+
+/* The message borrows what the proxy owns. */
+static void check_set_msg(struct conf_proxy *p)
+{
+	p->msg = (struct msg_new_proxy){
+		.name = p->wire_name,
+		.type = p->type,
+		.use_encryption = p->use_encryption,
+		.use_compression = p->use_compression,
+		.bandwidth_limit = p->bandwidth,
+		.bandwidth_limit_mode = p->is_bandwidth_of_server ? "server" : NULL,
+		.group = p->group,
+		.group_key = p->group_key,
+		.metas = check_pairs(&p->metas),
+		.annotations = check_pairs(&p->annotations),
+		.remote_port = p->remote_port,
+		.custom_domains = check_strs(&p->domains),
+		.subdomain = p->subdomain,
+		.locations = check_strs(&p->locations),
+		.http_user = p->http_user,
+		.http_pwd = p->http_password,
+		.host_header_rewrite = p->host_header_rewrite,
+		.headers = check_pairs(&p->request_headers),
+		.response_headers = check_pairs(&p->response_headers),
+		.route_by_http_user = p->route_by_http_user,
+		.sk = p->secret_key,
+		.allow_users = check_strs(&p->allow_users),
+		.multiplexer = p->multiplexer,
+	};
+}
+
+/* -- messages have a size ---------------------------------------------------------------------- */
+
+/* Does @m fit into a frame? frps drops the whole session when it does not, without an answer. 0,
+ * -ENOMEM, or FRAME_E_BAD. */
+static int check_fits(enum wire wire, const struct msg *m)
+{
+	struct buf out;
+	int r;
+
+	buf_init(&out, frame_max(wire) + FRAME_MAGIC_LEN);
+	r = frame_encode(wire, m, &out);
+	buf_deinit(&out);
+	return r == -ENOMEM ? r : r != 0 ? FRAME_E_BAD : 0;
+}
+
+static int check_login_fits(const struct conf *c, struct problems *p)
+{
+	/* What else a Login holds: no longer than this. */
+	static const char longest[] =
+		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+	struct msg m = { .type = MSG_LOGIN,
+			 .login = { .version = longest,
+				    .hostname = longest,
+				    .os = longest,
+				    .arch = longest,
+				    .user = c->user,
+				    .privilege_key = longest,
+				    .run_id = longest,
+				    .client_id = c->client_id,
+				    .timestamp = INT64_MAX,
+				    .metas = check_pairs(&c->metas),
+				    .pool_count = INT64_MAX } };
+	int r = check_fits(c->wire, &m);
+
+	if (r > 0)
+		problems_add(
+			p, "%s: the metadatas are too long: the login does not fit into a message",
+			c->source);
+	return r < 0 ? r : 0;
+}
+
+static int check_proxy_fits(const struct conf *c, const struct conf_proxy *proxy,
+			    struct problems *p)
+{
+	struct msg m = { .type = MSG_NEW_PROXY, .new_proxy = proxy->msg };
+	int r = check_fits(c->wire, &m);
+
+	if (r > 0)
+		problems_add(p, "%s: this proxy is too long: it does not fit into a message",
+			     place_of(c, proxy->place));
+	return r < 0 ? r : 0;
+}
+
+/* -- one proxy --------------------------------------------------------------------------------- */
+
+static bool is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* 1 to @max letters, digits and @more, with letters or digits at both ends. */
+static bool is_label(const char *s, size_t len, size_t max, const char *more)
+{
+	if (len == 0 || len > max || !is_alnum(s[0]) || !is_alnum(s[len - 1]))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!is_alnum(s[i]) && strchr(more, s[i]) == NULL)
+			return false;
+	return true;
+}
+
+/* Kubernetes' qualified names, which frps asks for: "[domain/]name". */
+static bool is_annotation_key(const char *key)
+{
+	const char *slash = strchr(key, '/');
+	const char *name = slash != NULL ? slash + 1 : key;
+
+	if (slash != NULL &&
+	    (!is_label(key, (size_t) (slash - key), 253, "-.") || strstr(key, "..") != NULL))
+		return false;
+	return is_label(name, strlen(name), 63, "-_.");
+}
+
+static void check_proxy(const struct conf *c, const struct conf_proxy *proxy, struct problems *p)
+{
+	const char *place = place_of(c, proxy->place);
+	bool has_domains = proxy->kind == CONF_TYPE_HTTP || proxy->kind == CONF_TYPE_HTTPS ||
+			   proxy->kind == CONF_TYPE_TCPMUX;
+	char quote[CHECK_QUOTE];
+
+	if (strlen(proxy->wire_name) > LIMIT_NAME)
+		problems_add(
+			p, "%s: the proxy name \"%s\" is longer than %d bytes, user name included",
+			place, quote_of(proxy->wire_name, quote), LIMIT_NAME);
+	if (has_domains && proxy->domains.n == 0 && proxy->subdomain == NULL)
+		problems_add(p, "%s: a proxy of type %s needs customDomains or a subdomain", place,
+			     proxy->type);
+	if (proxy->kind == CONF_TYPE_TCPMUX &&
+	    (proxy->multiplexer == NULL || strcmp(proxy->multiplexer, "httpconnect") != 0))
+		problems_add(p, "%s: a proxy of type tcpmux needs multiplexer = \"httpconnect\"",
+			     place);
+	if (proxy->health.kind == CONF_HEALTH_HTTP &&
+	    (proxy->health.path == NULL || proxy->health.path[0] != '/'))
+		problems_add(p, "%s: a health check by http needs a path, as \"/healthz\"", place);
+	for (size_t i = 0; i < proxy->annotations.n; i++)
+		if (!is_annotation_key(proxy->annotations.at[i].name))
+			problems_add(
+				p,
+				"%s: \"%s\" is no key of an annotation, \"name\" or \"domain/name\"",
+				place, quote_of(proxy->annotations.at[i].name, quote));
+}
+
+/* A server gives a port to one proxy of a kind only, or to one group; 0 asks for any. */
+static bool is_port_clash(const struct conf_proxy *a, const struct conf_proxy *b)
+{
+	return a->remote_port != 0 && a->remote_port == b->remote_port && a->kind == b->kind &&
+	       (a->group == NULL || b->group == NULL || strcmp(a->group, b->group) != 0);
+}
+
+static void check_pairs_of_proxies(const struct conf *c, struct problems *p)
 {
 	char a[CHECK_QUOTE], b[CHECK_QUOTE];
 
 	for (size_t i = 1; i < c->n_proxies; i++) {
 		const struct conf_proxy *mine = &c->proxies[i];
+		bool is_told = false;
 
-		for (size_t j = 0; j < i && mine->remote_port != 0; j++) {
+		for (size_t j = 0; j < i && !is_told; j++) {
 			const struct conf_proxy *other = &c->proxies[j];
 
-			if (mine->remote_port != other->remote_port)
-				continue;
-			problems_add(
-				p, "%s: the proxies \"%s\" and \"%s\" both ask for remote port %u",
-				c->source, text_escape(span_str(other->name), a, sizeof(a)),
-				text_escape(span_str(mine->name), b, sizeof(b)), mine->remote_port);
-			break;
+			is_told = true;
+			if (strcmp(mine->name, other->name) == 0)
+				problems_add(p, "%s: a proxy called \"%s\" is there already",
+					     place_of(c, mine->place), quote_of(mine->name, a));
+			else if (is_port_clash(mine, other))
+				problems_add(
+					p,
+					"%s: the proxies \"%s\" and \"%s\" both ask for remote port %u",
+					c->source, quote_of(other->name, a),
+					quote_of(mine->name, b), mine->remote_port);
+			else
+				is_told = false;
 		}
 	}
 }
+
+static void check_pairs_of_visitors(const struct conf *c, struct problems *p)
+{
+	char quote[CHECK_QUOTE];
+
+	for (size_t i = 1; i < c->n_visitors; i++)
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(c->visitors[i].name, c->visitors[j].name) == 0) {
+				problems_add(p, "%s: a visitor called \"%s\" is there already",
+					     place_of(c, c->visitors[i].place),
+					     quote_of(c->visitors[i].name, quote));
+				break;
+			}
+}
+
+/* -- start and enabled ------------------------------------------------------------------------- */
+
+static bool is_in_start(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->start.n; i++)
+		if (strcmp(c->start.at[i], name) == 0)
+			return true;
+	return c->start.n == 0;
+}
+
+static bool is_there(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_proxies; i++)
+		if (strcmp(c->proxies[i].name, name) == 0)
+			return true;
+	for (size_t i = 0; i < c->n_visitors; i++)
+		if (strcmp(c->visitors[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* What is off goes; from here on everything in the configuration is to run. */
+static void check_start(struct conf *c, struct problems *p)
+{
+	char quote[CHECK_QUOTE];
+
+	for (size_t i = 0; i < c->start.n; i++)
+		if (!is_there(c, c->start.at[i]))
+			problems_add(p, "%s: start: there is no proxy or visitor called \"%s\"",
+				     c->source, quote_of(c->start.at[i], quote));
+	for (size_t i = c->n_proxies; i-- > 0;)
+		if (c->proxies[i].is_off || !is_in_start(c, c->proxies[i].name))
+			conf_drop_proxy(c, i);
+	for (size_t i = c->n_visitors; i-- > 0;)
+		if (c->visitors[i].is_off || !is_in_start(c, c->visitors[i].name))
+			conf_drop_visitor(c, i);
+	conf_strs_deinit(&c->start);
+}
+
+/* -- the rest ---------------------------------------------------------------------------------- */
 
 static bool is_loopback(const char *addr)
 {
@@ -68,44 +295,74 @@ static void check_web(const struct conf *c, struct problems *p)
 	if (!is_loopback(addr) && !text_is_ip(addr))
 		problems_add(p,
 			     "%s: the address of the admin API, \"%s\", is not a numeric address",
-			     c->source, text_escape(span_str(addr), quote, sizeof(quote)));
+			     c->source, quote_of(addr, quote));
 	else if (!is_loopback(addr) && (c->web.password == NULL || c->web.password[0] == '\0'))
 		problems_add(
 			p,
 			"%s: the admin API at \"%s\" would be open to other machines: give it a "
 			"password, or 127.0.0.1 as its address",
-			c->source, text_escape(span_str(addr), quote, sizeof(quote)));
+			c->source, quote_of(addr, quote));
 }
 
-int conf_check(struct conf *c, struct problems *p)
+static void check_session(const struct conf *c, struct problems *p)
 {
-	char quote[CHECK_QUOTE];
-	int r;
+	/* With mux the interval counts only when it was asked for: frp sends no Ping then. */
+	bool has_interval = !c->is_mux || c->heartbeat_ms != WAIT_HEARTBEAT_MS;
 
 	if ((c->tls.cert_file == NULL) != (c->tls.key_file == NULL))
 		problems_add(
 			p,
 			"%s: a client certificate needs its file and the file of its key; only one of them is given",
 			c->source);
+	if (has_interval && c->heartbeat_ms != UINT64_MAX && c->heartbeat_timeout_ms != 0 &&
+	    c->heartbeat_timeout_ms < c->heartbeat_ms)
+		problems_add(p, "%s: the heartbeat timeout is shorter than the heartbeat interval",
+			     c->source);
+}
+
+static int check_visitors(struct conf *c)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->n_visitors && r == 0; i++) {
+		struct conf_visitor *v = &c->visitors[i];
+
+		r = check_set_name(&v->wire_name, v->server_user != NULL ? v->server_user : c->user,
+				   v->server_name != NULL ? v->server_name : "");
+	}
+	return r;
+}
+
+int conf_check(struct conf *c, struct problems *p)
+{
+	int r = 0;
+
+	check_session(c, p);
 	check_web(c, p);
-	if (c->n_proxies > LIMIT_PROXIES)
-		problems_add(p, "%s: %zu proxies; one agent takes at most %d", c->source,
-			     c->n_proxies, LIMIT_PROXIES);
-	else
-		check_ports(c, p);
-	for (size_t i = 0; i < c->n_proxies; i++) {
+	if (c->n_proxies > LIMIT_PROXIES || c->n_visitors > LIMIT_PROXIES) {
+		problems_add(p,
+			     "%s: %zu proxies and %zu visitors; one agent takes at most %d of each",
+			     c->source, c->n_proxies, c->n_visitors, LIMIT_PROXIES);
+	} else {
+		check_start(c, p);
+		check_pairs_of_proxies(c, p);
+		check_pairs_of_visitors(c, p);
+	}
+	for (size_t i = 0; i < c->n_proxies && r == 0; i++) {
 		struct conf_proxy *proxy = &c->proxies[i];
 
-		r = check_set_wire_name(proxy, c->user);
+		r = check_set_name(&proxy->wire_name, c->user, proxy->name);
 		if (r < 0)
-			return r;
-		if (strlen(proxy->wire_name) > LIMIT_NAME)
-			problems_add(
-				p,
-				"%s: the proxy name \"%s\" is longer than %d bytes, user name included",
-				c->source,
-				text_escape(span_str(proxy->wire_name), quote, sizeof(quote)),
-				LIMIT_NAME);
+			break;
+		check_set_msg(proxy);
+		check_proxy(c, proxy, p);
+		r = check_proxy_fits(c, proxy, p);
 	}
-	return 0;
+	if (r == 0)
+		r = check_visitors(c);
+	if (r == 0)
+		r = check_login_fits(c, p);
+	if (r == 0)
+		notyet_check(c, p);
+	return r;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ini.h - frp's legacy INI files. Floor 4. */
+/* ini.h - frp's legacy INI files to a tree, by libinih. Floor 4. */
 #pragma once
-#include "agent/conf/problems.h"
-#include "agent/conf/schema.h"
+#include "agent/conf/node.h"
+#include "agent/conf/reader.h"
 
-/* Read the file @path into a new configuration, complete but for conf_check(). Everything wrong in
- * it becomes a line "PATH:LINE: [SECTION] KEY: ..." in @p. 0 (also with problems: *ret_c is set
- * then too) or -ENOMEM. */
-int ini_load(const char *path, struct problems *p, struct conf **ret_c);
+/* Parse @text (a NUL follows) into @t, with the names of the table of keys; file, lines and
+ * problems are @rd's. What is wrong becomes a line "FILE:LINE: [SECTION] KEY: ...". The tree is
+ * complete also then, as far as the text made sense. 0 (also with new problems) or -ENOMEM. */
+int ini_read(const struct reader *rd, const char *text, size_t len, struct tree *t);

@@ -188,6 +188,14 @@ int key_format(const struct key *k, void *at, const char *value)
 	return 0;
 }
 
+int key_any(const struct key *k, void *at, const char *value)
+{
+	(void) k;
+	(void) at;
+	(void) value;
+	return 0;
+}
+
 int key_true(const struct key *k, void *at, const char *value)
 {
 	bool is_on;
@@ -249,7 +257,9 @@ int key_apply(const struct key *k, void *object, const char *place, const char *
 		return 0;
 	}
 	r = k->set(k, (char *) object + k->at, value);
-	if (r > 0)
+	if (r > 0 && k->is_secret)
+		problems_add(p, "%s: its value (not shown) is not %s", place, k->right);
+	else if (r > 0)
 		problems_add(p, "%s: \"%s\" is not %s", place,
 			     text_escape(span_str(value), quote, sizeof(quote)), k->right);
 	return r < 0 ? r : 0;

@@ -6,6 +6,7 @@
  * files differ in the names only. A message is "PLACE: "VALUE" is not RIGHT", so @right continues
  * such a sentence. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,16 @@ struct key;
 typedef int key_set_fn(const struct key *k, void *at, const char *value);
 enum { KEY_E_BAD = 1 };
 
+/* What a value has to be in a file of a format with types. */
+enum key_kind {
+	KEY_STR,
+	KEY_INT,
+	KEY_BOOL,
+	KEY_STRS,  /* a list of strings; set() takes each of them */
+	KEY_PAIRS, /* a table of strings; set() is not called, the place is a struct conf_pairs */
+	KEY_PAIR_LIST, /* the same as a list of tables with "name" and "value" */
+};
+
 struct key {
 	const char *name;
 	key_set_fn *set;   /* NULL: known, but refused whatever its value */
@@ -24,6 +35,10 @@ struct key {
 	const char *right; /* see above; of a refused key: the reason, or NULL for the usual one */
 	uint64_t min, max; /* bounds, where set() has a use for them */
 	const char *words; /* accepted words, "one|two", for key_words */
+	/* of the keys of files */
+	enum key_kind kind;
+	bool is_secret; /* its value is in no message */
+	unsigned types; /* of proxies that have it, 1 << enum conf_type; 0: all */
 };
 /* One row of a table; further members may follow. */
 #define KEY(key_name, parser, place, what, ...)                                                  \
@@ -32,21 +47,35 @@ struct key {
 	}
 
 /* Parsers. Types of the place: */
-key_set_fn key_text;	 /* char *; printable UTF-8, may be empty (then NULL) */
-key_set_fn key_token;	 /* char *; any bytes; the old one is wiped */
-key_set_fn key_host;	 /* char *; DNS name or IP address, the latter perhaps in brackets; stored
-			    without */
-key_set_fn key_file;	 /* char *; a readable file */
-key_set_fn key_log_file; /* char *; a path, opened later; NULL for "console" and "" */
-key_set_fn key_pin;	 /* char *; "sha256/BASE64" or 64 hex digits */
-key_set_fn key_bool;	 /* bool */
-key_set_fn key_not;	 /* bool; the opposite is stored */
-key_set_fn key_port;	 /* uint16_t; 1-65535, or @min-65535 */
-key_set_fn key_count;	 /* unsigned; min..max */
-key_set_fn key_wait;	 /* uint64_t ms; a duration of at most @max ms */
-key_set_fn key_beat;	 /* uint64_t ms; seconds min..max, or -1: UINT64_MAX */
-key_set_fn key_level;	 /* int; enum log_level */
-key_set_fn key_format;	 /* int; enum log_format */
+key_set_fn key_text;	   /* char *; printable UTF-8, may be empty (then NULL) */
+key_set_fn key_token;	   /* char *; any bytes; the old one is wiped */
+key_set_fn key_host;	   /* char *; DNS name or IP address, the latter perhaps in brackets; stored
+			      without */
+key_set_fn key_file;	   /* char *; a readable file */
+key_set_fn key_log_file;   /* char *; a path, opened later; NULL for "console" and "" */
+key_set_fn key_pin;	   /* char *; "sha256/BASE64" or 64 hex digits */
+key_set_fn key_bool;	   /* bool */
+key_set_fn key_not;	   /* bool; the opposite is stored */
+key_set_fn key_port;	   /* uint16_t; 1-65535, or @min-65535 */
+key_set_fn key_count;	   /* unsigned; min..max */
+key_set_fn key_wait;	   /* uint64_t ms; a duration of at most @max ms */
+key_set_fn key_beat;	   /* uint64_t ms; seconds min..max, or -1: UINT64_MAX */
+key_set_fn key_level;	   /* int; enum log_level */
+key_set_fn key_format;	   /* int; enum log_format */
+key_set_fn key_ip;	   /* char *; a numeric address */
+key_set_fn key_dns;	   /* char *; a numeric address, perhaps with a port */
+key_set_fn key_url;	   /* char *; http://, socks5:// or socks5h://, a secret */
+key_set_fn key_size;	   /* size_t; min..max */
+key_set_fn key_seconds;	   /* uint64_t ms; seconds min..max */
+key_set_fn key_keepalive;  /* unsigned; seconds 1..max; negative: 0 */
+key_set_fn key_wire;	   /* enum wire; v1 or v2 */
+key_set_fn key_scope;	   /* struct conf; a name of auth.additionalScopes */
+key_set_fn key_bandwidth;  /* struct conf_proxy; 10KB, 1.5MB */
+key_set_fn key_limit_mode; /* struct conf_proxy; client or server */
+key_set_fn key_proxy_protocol; /* unsigned; v1 or v2 */
+key_set_fn key_health;	       /* enum conf_health_kind; tcp or http */
+key_set_fn key_add;	       /* struct conf_strs; one more, as key_text and not empty */
+key_set_fn key_any;	       /* nothing; whatever it is */
 /* Keys without an effect here, accepted only where the value asks for nothing else: no place. */
 key_set_fn key_true, key_false;
 key_set_fn key_any_bool;

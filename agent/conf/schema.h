@@ -118,8 +118,8 @@ struct conf_web {
 /* When the proxies are registered at all: the node behind them answers (environment mode). */
 struct conf_ready {
 	bool is_on;
-	size_t proxy; /* whose local service is asked */
-	char *path;   /* NULL: /readyz, or /api/v1/state where that is unknown */
+	size_t proxy;		/* whose local service is asked */
+	char *path;		/* NULL: /readyz, or /api/v1/state where that is unknown */
 	uint64_t down_after_ms; /* of silence, until they are withdrawn; 0: never */
 };
 

@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include "agent/base/log.h"
+#include "agent/base/logfile.h"
 #include "agent/conf/check.h"
-#include "agent/conf/ini.h"
+#include "agent/conf/load.h"
 #include "agent/front/cli.h"
 #include "agent/front/env.h"
 #include "agent/front/process.h"
@@ -23,15 +24,38 @@ static int fail(const char *what, int err)
 	return EXIT_FAILED;
 }
 
+/* What a reload needs to do the same again. */
+struct again {
+	const struct cli *cli;
+	const char *file;
+};
+
+static int load_again(void *arg, const struct span *text, bool is_strict, struct problems *p,
+		      struct conf **ret_c)
+{
+	const struct again *a = arg;
+	const struct load_options o = { .envp = environ, .is_lenient = !is_strict };
+	int r;
+
+	if (text != NULL)
+		r = load_text(a->file, (const char *) text->p, text->len, &o, p, p, ret_c);
+	else
+		r = load_file(a->file, &o, p, p, ret_c);
+	if (r == 0)
+		r = env_apply(environ, p, *ret_c);
+	return r == 0 ? conf_check(*ret_c, p) : r;
+}
+
 /* 0 (also with problems), or negated errno. */
 static int load(const struct cli *cli, bool is_env, struct problems *p, struct conf **ret_c)
 {
+	const struct load_options o = { .envp = environ };
 	int r;
 
 	if (is_env) {
 		r = env_load(environ, p, ret_c);
 	} else {
-		r = ini_load(cli->file != NULL ? cli->file : FRPC_FILE, p, ret_c);
+		r = load_file(cli->file != NULL ? cli->file : FRPC_FILE, &o, p, p, ret_c);
 		if (r == 0)
 			r = env_apply(environ, p, *ret_c);
 	}
@@ -65,15 +89,32 @@ static int run(const struct cli *cli, bool is_env, const struct conf *c,
 		.command = cli->command,
 		.inherited = inherited,
 	};
+	struct again again = { .cli = cli, .file = cli->file != NULL ? cli->file : FRPC_FILE };
+	struct logfile *file = NULL;
 	struct log *log;
 	int r, status = EXIT_FAILED;
 
+	if (!is_env) {
+		p.file = again.file;
+		p.load = load_again;
+		p.load_arg = &again;
+	}
 	r = log_new(&log, fd, (enum log_level) c->log_level, (enum log_format) c->log_format);
 	if (r < 0)
 		return fail("cannot start", r);
+	if (c->log_to != NULL) {
+		r = logfile_new(&file, c->log_to, c->log_max_days, /* size_max= */ 0);
+		if (r == 0)
+			log_set_put(log, logfile_put, file);
+		else
+			log_error(log, "the log file cannot be opened, logging here", "file",
+				  c->log_to, "error", strerror(-r));
+	}
 	p.log = log;
+	p.logfile = file;
 	r = run_agent(&p, &end, &status);
 	(void) log_free(log);
+	(void) logfile_free(file);
 	if (r < 0)
 		return fail("cannot start", r);
 	switch (end) {

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "agent/conf/check.h"
-#include "agent/conf/ini.h"
+#include "agent/conf/load.h"
 #include "agent/front/env.h"
 #include "tests/unit/failmalloc.h"
 
@@ -61,7 +61,9 @@ static int load_env(void *arg, struct problems *p, struct conf **ret_c)
 
 static int load_ini(void *arg, struct problems *p, struct conf **ret_c)
 {
-	return ini_load(arg, p, ret_c);
+	static const struct load_options options = { 0 };
+
+	return load_file(arg, &options, p, p, ret_c);
 }
 
 static void test_each_allocation_of_the_environment_fails(void **state)
