@@ -63,16 +63,6 @@ static bool wants_visitors(const struct conf *c)
 	return c->n_visitors > 0;
 }
 
-static bool wants_web(const struct conf *c)
-{
-	return c->web.port != 0;
-}
-
-static bool wants_log_file(const struct conf *c)
-{
-	return c->log_to != NULL;
-}
-
 /* Anything not shorter is what happens without the key: a dead path is found within WAIT_DEAD_MS.
  */
 static bool wants_short_timeout(const struct conf *c)
@@ -92,8 +82,6 @@ static const struct {
 	{ wants_no_mux, "transport.tcpMux = false is" },
 	{ wants_v2, "transport.wireProtocol = \"v2\" is" },
 	{ wants_visitors, "visitors are" },
-	{ wants_web, "webServer.port is" },
-	{ wants_log_file, "log.to with a file is" },
 	{ wants_short_timeout, "transport.heartbeatTimeout below 15 s is" },
 	{ wants_short_keepalive, "transport.tcpMuxKeepaliveInterval below 9 s is" },
 };
