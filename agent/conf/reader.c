@@ -163,7 +163,7 @@ static int reader_pairs(const struct reader *rd, const struct scope *s, const st
 		return 0;
 	}
 	for (const struct node *c = n->first; c != NULL && r == 0; c = c->next) {
-		(void) snprintf(name, sizeof(name), "%s.%s", path, c->key);
+		(void) snprintf(name, sizeof(name), "%.120s.%.120s", path, c->key); /* for messages */
 		if (c->kind != NODE_NULL)
 			r = reader_pair(rd, pairs, c->key, c, name);
 	}
