@@ -180,7 +180,7 @@ def write_relink(directory, build, tool):
     for word in rest:
         if word == "-o":
             next(rest)
-        elif word.startswith("-Wl,-Map="):
+        elif word.startswith(("-Wl,-Map=", "-ffile-prefix-map=")):
             continue
         elif word.endswith(".a") and word.startswith("/"):
             name = os.path.basename(word)
