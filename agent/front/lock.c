@@ -2,6 +2,7 @@
 /* lock.c - one agent per server and proxies in this network namespace. Floor 6. */
 #include "agent/front/lock.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,8 +15,12 @@
 #include "proto/base/text.h"
 #include "proto/wire/prim.h"
 
-#define LOCK_PREFIX "mltunnel-"
 #define LOCK_RETRY_MS 150 /* a person does not notice; four system calls */
+
+/* A zero byte, then the name: abstract, seen by nobody's file system. */
+struct lock_path {
+	char at[1 + sizeof(LOCK_PREFIX) - 1 + 2 * PRIM_SHA256_LEN + 1];
+};
 
 struct lock {
 	struct timer timer;
@@ -24,8 +29,7 @@ struct lock {
 	void *arg;
 	uint64_t until_ms;
 	int fd;
-	/* A zero byte, then the name: abstract, seen by nobody's file system. */
-	char path[1 + sizeof(LOCK_PREFIX) - 1 + 2 * PRIM_SHA256_LEN + 1];
+	struct lock_path path;
 };
 
 static int lock_compare_names(const void *a, const void *b)
@@ -37,7 +41,7 @@ static int lock_compare_names(const void *a, const void *b)
 
 /* The name says which server and which proxies, in any order; hashed, so that it tells nothing and
  * always fits. */
-static int lock_name(struct lock *lock, const struct conf *c)
+static int lock_name(struct lock_path *path, const struct conf *c)
 {
 	uint8_t hash[PRIM_SHA256_LEN];
 	struct span *parts = calloc(c->n_proxies + 2, sizeof(*parts));
@@ -58,26 +62,44 @@ static int lock_name(struct lock *lock, const struct conf *c)
 	free(parts);
 	if (r < 0)
 		return r;
-	memcpy(lock->path + 1, LOCK_PREFIX, sizeof(LOCK_PREFIX) - 1);
-	text_hex(span_of(hash, sizeof(hash)), lock->path + sizeof(LOCK_PREFIX),
+	path->at[0] = '\0';
+	memcpy(path->at + 1, LOCK_PREFIX, sizeof(LOCK_PREFIX) - 1);
+	text_hex(span_of(hash, sizeof(hash)), path->at + sizeof(LOCK_PREFIX),
 		 2 * PRIM_SHA256_LEN + 1);
 	return 0;
+}
+
+static size_t lock_fill_address(const struct lock_path *path, struct sockaddr_un *ret_addr)
+{
+	size_t n = sizeof(path->at) - 1; /* without the NUL at its end */
+
+	_Static_assert(sizeof(path->at) <= sizeof(ret_addr->sun_path), "the name fits");
+	*ret_addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(ret_addr->sun_path, path->at, n);
+	return offsetof(struct sockaddr_un, sun_path) + n;
+}
+
+int lock_find(const struct conf *c, struct sockaddr_un *ret_addr, size_t *ret_len)
+{
+	struct lock_path path;
+	int r = lock_name(&path, c);
+
+	if (r == 0)
+		*ret_len = lock_fill_address(&path, ret_addr);
+	return r;
 }
 
 /* 0, LOCK_E_BUSY or negated errno. */
 static int lock_try(struct lock *lock)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	size_t n = sizeof(lock->path) - 1; /* without the NUL at its end */
+	struct sockaddr_un addr;
+	size_t len = lock_fill_address(&lock->path, &addr);
 	int fd, r;
 
-	_Static_assert(sizeof(lock->path) <= sizeof(addr.sun_path), "the name fits");
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	memcpy(addr.sun_path, lock->path, n);
-	r = bind(fd, (struct sockaddr *) &addr,
-		 (socklen_t) (offsetof(struct sockaddr_un, sun_path) + n));
+	r = bind(fd, (struct sockaddr *) &addr, (socklen_t) len);
 	if (r < 0) {
 		r = errno == EADDRINUSE ? LOCK_E_BUSY : -errno;
 		(void) close(fd); /* never bound */
@@ -85,6 +107,13 @@ static int lock_try(struct lock *lock)
 	}
 	lock->fd = fd;
 	return 0;
+}
+
+int lock_copy_socket(const struct lock *lock)
+{
+	int fd = lock->fd < 0 ? -1 : fcntl(lock->fd, F_DUPFD_CLOEXEC, 3);
+
+	return fd >= 0 ? fd : lock->fd < 0 ? -ENOTCONN : -errno;
 }
 
 static void on_retry(struct timer *t)
@@ -123,7 +152,7 @@ int lock_new(struct lock **ret_l, struct loop *l, const struct conf *c, lock_don
 	lock->on_done = on_done;
 	lock->arg = arg;
 	timer_init(&lock->timer, l, on_retry);
-	r = lock_name(lock, c);
+	r = lock_name(&lock->path, c);
 	if (r == 0)
 		r = lock_try(lock);
 	if (r < 0) {

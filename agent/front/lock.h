@@ -5,6 +5,8 @@
  * ports. The lock is an abstract socket: it needs no writable file, and it is free the moment its
  * owner is gone. */
 #pragma once
+#include <stddef.h>
+
 #include "agent/conf/schema.h"
 
 struct lock;
@@ -18,5 +20,13 @@ enum { LOCK_E_BUSY = 1 };
 typedef void lock_done_fn(void *arg, int err);
 int lock_new(struct lock **ret_l, struct loop *l, const struct conf *c, lock_done_fn *on_done,
 	     void *arg);
+/* A descriptor of its socket, to listen on: whoever knows the configuration finds it. The name is
+ * taken until that is closed, too. Or negated errno. */
+int lock_copy_socket(const struct lock *lock);
+/* Where the lock of @c is, whoever has it. 0 or negated errno. */
+struct sockaddr_un;
+int lock_find(const struct conf *c, struct sockaddr_un *ret_addr, size_t *ret_len);
+/* The beginning of the names of all locks; a zero byte stands before. */
+#define LOCK_PREFIX "mltunnel-"
 /* Give it back. NULL is fine; returns NULL. */
 struct lock *lock_free(struct lock *lock);

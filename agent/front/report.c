@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/base/log.h"
 #include "agent/tunnel/service.h"
@@ -142,6 +143,11 @@ int report_status(const struct service *s, struct buf *out)
  * ----------------------------------------------------------------------------------------------------
  */
 
+static bool facts_are_ready(const struct service_facts *f)
+{
+	return f->is_up && f->n_proxies_up == f->n_proxies && strcmp(f->state, "session") == 0;
+}
+
 static void put_unready(void *arg, const struct service_proxy *p)
 {
 	struct jtext *j = arg;
@@ -162,7 +168,7 @@ int report_readiness(const struct service *s, struct buf *out, bool *ret_is_read
 	bool is_ready;
 
 	service_facts(s, &f);
-	is_ready = f.is_up && f.n_proxies_up == f.n_proxies && strcmp(f.state, "session") == 0;
+	is_ready = facts_are_ready(&f);
 	jtext_begin(&j, out);
 	jtext_open(&j, NULL, '{');
 	jtext_put_bool(&j, "ready", is_ready);
@@ -176,6 +182,63 @@ int report_readiness(const struct service *s, struct buf *out, bool *ret_is_read
 	jtext_close(&j, ']');
 	jtext_close(&j, '}');
 	*ret_is_ready = is_ready;
+	return jtext_end(&j);
+}
+
+/* -- summary -- */
+
+static void put_proxy(void *arg, const struct service_proxy *p)
+{
+	struct jtext *j = arg;
+
+	jtext_open(j, NULL, '{');
+	put_text(j, "name", p->name);
+	put_text(j, "type", p->type);
+	put_text(j, "status", p->status);
+	put_text(j, "error", p->error);
+	put_text(j, "local", p->local_addr);
+	put_text(j, "remote", p->remote_addr);
+	jtext_put_int(j, "users", (int64_t) p->n_users);
+	jtext_put_int(j, "users_ever", (int64_t) p->n_users_ever);
+	jtext_put_int(j, "bytes_up", (int64_t) p->n_bytes_up);
+	jtext_put_int(j, "bytes_down", (int64_t) p->n_bytes_down);
+	jtext_close(j, '}');
+}
+
+static void put_server(struct jtext *j, const struct service_facts *f)
+{
+	jtext_open(j, "server", '{');
+	put_text(j, "address", f->server);
+	put_text(j, "state", f->state);
+	jtext_put_bool(j, "logged_in", f->is_up);
+	put_text(j, "error", f->error);
+	jtext_put_int(j, "tries", f->n_tries);
+	jtext_put_int(j, "retry_in_ms", (int64_t) f->retry_in_ms);
+	jtext_put_int(j, "rtt_ms", (int64_t) f->rtt_ms);
+	jtext_put_int(j, "logins", (int64_t) f->n_logins);
+	jtext_put_int(j, "losses", (int64_t) f->n_losses);
+	jtext_close(j, '}');
+}
+
+int report_summary(const struct service *s, uint64_t uptime_s, struct buf *out)
+{
+	struct service_facts f;
+	struct jtext j;
+
+	service_facts(s, &f);
+	jtext_begin(&j, out);
+	jtext_open(&j, NULL, '{');
+	jtext_put_str(&j, "version", MLTUNNEL_VERSION);
+	jtext_put_int(&j, "pid", getpid());
+	jtext_put_int(&j, "uptime_s", (int64_t) uptime_s);
+	jtext_put_bool(&j, "ready", facts_are_ready(&f));
+	jtext_put_str(&j, "node", f.node);
+	put_server(&j, &f);
+	jtext_put_int(&j, "users", (int64_t) f.n_users);
+	jtext_open(&j, "proxies", '[');
+	service_each_proxy(s, put_proxy, &j);
+	jtext_close(&j, ']');
+	jtext_close(&j, '}');
 	return jtext_end(&j);
 }
 

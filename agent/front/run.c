@@ -13,6 +13,7 @@
 #include "agent/base/log.h"
 #include "agent/base/logfile.h"
 #include "agent/base/loop.h"
+#include "agent/front/answer.h"
 #include "agent/front/child.h"
 #include "agent/front/lock.h"
 #include "agent/front/process.h"
@@ -29,6 +30,7 @@ struct run {
 	struct lock *lock;
 	struct signals *signals;
 	struct live *live;	 /* NULL as long as @service */
+	struct answer *answer;	 /* the same, and without a lock */
 	struct service *service; /* NULL while the lock is waited for */
 	struct child *child;	 /* NULL: none */
 	struct reaper *reaper;	 /* NULL: we are not the first process */
@@ -154,6 +156,10 @@ static void run_start_service(struct run *run)
 		run_finish(run, RUN_END_STOPPED, r);
 		return;
 	}
+	r = answer_new(&run->answer, run->loop, run->lock, run->service);
+	if (r < 0)
+		log_info(run->log, "mltunnel status will not find this agent", "error",
+			 uv_strerror(r));
 	process_harden(); /* the command was the last to get rights from us */
 	service_start(run->service);
 }
@@ -176,10 +182,35 @@ static void on_lock_done(void *arg, int err)
 	run_start_service(run);
 }
 
+static void run_log_start(const struct run *run)
+{
+	const struct conf *c = run->p->conf;
+	char server[300], names[RUN_NAMES] = "";
+	bool is_v6 = strchr(c->server_host, ':') != NULL;
+	size_t len = 0;
+
+	(void) snprintf(server, sizeof(server), "%s%s%s:%u", is_v6 ? "[" : "", c->server_host,
+			is_v6 ? "]" : "", c->server_port);
+	for (size_t i = 0; i < c->n_proxies; i++) {
+		const char *name = c->proxies[i].wire_name;
+
+		if (len + strlen(name) + 20 > sizeof(names)) {
+			(void) snprintf(names + len, sizeof(names) - len, " and %zu more",
+					c->n_proxies - i);
+			break;
+		}
+		len += (size_t) snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? " " : "",
+					 name);
+	}
+	log_info(run->log, "mltunnel starts", "version", MLTUNNEL_VERSION, "config", c->source,
+		 "server", server, "proxies", names);
+}
+
 static void run_take_lock(struct run *run)
 {
 	int r = lock_new(&run->lock, run->loop, run->p->conf, on_lock_done, run);
 
+	run_log_start(run); /* who reads this can count on the lock */
 	if (r == 0)
 		run_start_service(run);
 	else if (r == LOCK_E_BUSY)
@@ -232,30 +263,6 @@ static const struct signals_ops run_signals = {
 	.on_pass = on_pass,
 };
 
-static void run_log_start(const struct run *run)
-{
-	const struct conf *c = run->p->conf;
-	char server[300], names[RUN_NAMES] = "";
-	bool is_v6 = strchr(c->server_host, ':') != NULL;
-	size_t len = 0;
-
-	(void) snprintf(server, sizeof(server), "%s%s%s:%u", is_v6 ? "[" : "", c->server_host,
-			is_v6 ? "]" : "", c->server_port);
-	for (size_t i = 0; i < c->n_proxies; i++) {
-		const char *name = c->proxies[i].wire_name;
-
-		if (len + strlen(name) + 20 > sizeof(names)) {
-			(void) snprintf(names + len, sizeof(names) - len, " and %zu more",
-					c->n_proxies - i);
-			break;
-		}
-		len += (size_t) snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? " " : "",
-					 name);
-	}
-	log_info(run->log, "mltunnel starts", "version", MLTUNNEL_VERSION, "config", c->source,
-		 "server", server, "proxies", names);
-}
-
 int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status)
 {
 	struct run run = { .p = p, .log = p->log };
@@ -271,7 +278,6 @@ int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status
 	if (r == 0 && p->command != NULL && getpid() == 1)
 		r = reaper_new(&run.reaper, run.loop);
 	if (r == 0) {
-		run_log_start(&run);
 		run_take_lock(&run);
 		/* After an early run_finish() this returns at once. */
 		(void) uv_run(&run.loop->uv,
@@ -279,6 +285,9 @@ int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status
 		r = run.err;
 	}
 	logfile_detach(p->logfile);
+	if (run_has_child(&run))
+		child_kill(run.child); /* only when there was no memory to go on */
+	run.answer = answer_free(run.answer);
 	run.live = live_free(run.live);
 	run.service = service_free(run.service);
 	run.child = child_free(run.child);

@@ -21,6 +21,13 @@ static const char *state_name(enum uplink_state s)
 	return "?";
 }
 
+static const char *node_name(const struct proxyset *s)
+{
+	if (!s->has_watch)
+		return "unwatched";
+	return s->watch.is_ready ? "ready" : "waiting";
+}
+
 void facts_read(const struct uplink *u, struct service_facts *ret_f)
 {
 	uint64_t now_ms = loop_now_ms(u->loop);
@@ -37,6 +44,7 @@ void facts_read(const struct uplink *u, struct service_facts *ret_f)
 		.n_logins = u->n_logins,
 		.n_losses = u->n_losses,
 		.n_proxies = u->proxies.n_proxies,
+		.node = node_name(&u->proxies),
 		.n_users_ever = u->users.n_ever,
 		.n_bytes_up = u->users.n_bytes_up,
 		.n_bytes_down = u->users.n_bytes_down,

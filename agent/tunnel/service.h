@@ -49,7 +49,8 @@ struct service_facts {
 	uint64_t retry_in_ms, rtt_ms;
 	uint64_t n_logins, n_losses; /* of sessions that were logged in */
 	size_t n_proxies, n_proxies_up;
-	size_t n_users; /* connections that are live now */
+	const char *node; /* behind the proxies: "ready", "waiting", or "unwatched" */
+	size_t n_users;	  /* connections that are live now */
 	uint64_t n_users_ever, n_bytes_up, n_bytes_down;
 	size_t n_queued; /* bytes for the server that its socket has not taken */
 };
