@@ -24,7 +24,9 @@ struct diff_field {
 #define CONF(member, kind, name) FIELD(struct conf, member, kind, name)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Left out: what is derived (msg, type), and where it stands in a file (place, is_off). */
+/* Left out: what is derived (msg, type), and where it stands in a file (place, is_off). Of struct
+ * conf: what is looked at when it is needed (grace_ms, login_fail_exit, log_level), what the
+ * readers use up (start), and what no file can say (ready). */
 static const struct diff_field proxy_fields[] = {
 	PROXY(name, DIFF_STR),
 	PROXY(wire_name, DIFF_STR),
@@ -76,7 +78,6 @@ static const struct diff_field visitor_fields[] = {
 static const struct diff_field session_fields[] = {
 	CONF(server_host, DIFF_STR, "serverAddr"),
 	CONF(server_port, DIFF_BYTES, "serverPort"),
-	CONF(token, DIFF_STR, "auth.token"),
 	CONF(token_file, DIFF_STR, "auth.tokenSource.file.path"),
 	CONF(token_exec.command, DIFF_STR, "auth.tokenSource.exec.command"),
 	CONF(token_exec.args, DIFF_STRS, "auth.tokenSource.exec.args"),
@@ -180,11 +181,21 @@ bool conf_visitor_is_same(const struct conf_visitor *a, const struct conf_visito
 	return find_difference(visitor_fields, COUNT(visitor_fields), a, b) == NULL;
 }
 
+/* A token with a source is read again at each login: the session that it has opened may go on. */
+static bool has_token_source(const struct conf *c)
+{
+	return c->token_file != NULL || c->token_exec.command != NULL;
+}
+
 const char *conf_diff_session(const struct conf *a, const struct conf *b)
 {
 	const struct diff_field *f = find_difference(session_fields, COUNT(session_fields), a, b);
 
-	return f != NULL ? f->name : NULL;
+	if (f != NULL)
+		return f->name;
+	if (!has_token_source(b) && !is_same_str(a->token, b->token))
+		return "auth.token";
+	return NULL;
 }
 
 const char *conf_diff_start(const struct conf *a, const struct conf *b)
