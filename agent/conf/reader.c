@@ -283,7 +283,7 @@ static bool is_text(const struct node *n)
 	return n != NULL && (n->kind == NODE_STRING || n->kind == NODE_BARE) && n->text[0] != '\0';
 }
 
-/* The name and the type of an element; false when one of them is of no use: it is told. */
+/* The name and the type of an element; what is wrong with them is told. False: it is no table. */
 static bool reader_identity(const struct reader *rd, const struct node *n, const char *path,
 			    const char *types, const char **ret_name, enum conf_type *ret_type,
 			    bool *ret_has_type)
@@ -312,7 +312,8 @@ static bool reader_identity(const struct reader *rd, const struct node *n, const
 	}
 	if (!is_text(name) || !text_is_utf8(span_str(name->text))) {
 		reader_refuse(rd, name != NULL ? name : n, path, "it has no name (a string)");
-		return false;
+		*ret_name = "?"; /* what else is wrong is told as well */
+		return true;
 	}
 	*ret_name = name->text;
 	return true;

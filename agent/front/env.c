@@ -149,6 +149,31 @@ static void env_wipe(char **envp, const char *name)
 	*kept = NULL;
 }
 
+char **env_copy(char *const *envp)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (envp[n] != NULL)
+		n++;
+	copy = calloc(n + 1, sizeof(*copy));
+	for (size_t i = 0; i < n && copy != NULL; i++) {
+		copy[i] = text_dup(envp[i], strlen(envp[i]));
+		if (copy[i] == NULL) {
+			env_copy_free(copy);
+			copy = NULL;
+		}
+	}
+	return copy;
+}
+
+void env_copy_free(char **copy)
+{
+	for (size_t i = 0; copy != NULL && copy[i] != NULL; i++)
+		copy[i] = secret_free(copy[i]);
+	free(copy);
+}
+
 bool env_is_asked_for(char *const *envp)
 {
 	return env_find(envp, "FRP_SERVER") != NULL || env_find(envp, "FRP_SERVERS") != NULL;

@@ -12,6 +12,11 @@
 /* Do the variables ask for environment mode (FRP_SERVER is set, or FRP_SERVERS)? */
 bool env_is_asked_for(char *const *envp);
 
+/* A copy of @envp that keeps the token: for templates of a file that is read again. Free it with
+ * env_copy_free(). NULL without memory. */
+char **env_copy(char *const *envp);
+void env_copy_free(char **copy); /* NULL is fine */
+
 /* The whole contract: a new configuration of the two proxies of one MLNode, complete but for
  * conf_check(). Everything wrong becomes a line "NAME: ..." in @p. Afterwards the token is gone
  * from @envp: overwritten where it stood, so that /proc/PID/environ does not show it either. 0

@@ -9,7 +9,9 @@
 #include "agent/conf/check.h"
 #include "agent/conf/load.h"
 #include "agent/front/cli.h"
+#include "agent/front/ctl.h"
 #include "agent/front/env.h"
+#include "agent/front/many.h"
 #include "agent/front/process.h"
 #include "agent/front/run.h"
 
@@ -24,17 +26,20 @@ static int fail(const char *what, int err)
 	return EXIT_FAILED;
 }
 
-/* What a reload needs to do the same again. */
+/* What is read, and how; a reload does the same again. */
 struct again {
 	const struct cli *cli;
-	const char *file;
+	const char *file;  /* NULL: the environment, or the command line */
+	char *const *envp; /* as it was at the start */
 };
 
 static int load_again(void *arg, const struct span *text, bool is_strict, struct problems *p,
 		      struct conf **ret_c)
 {
 	const struct again *a = arg;
-	const struct load_options o = { .envp = environ, .is_lenient = !is_strict };
+	const struct load_options o = { .envp = a->envp,
+					.is_lenient = !is_strict,
+					.may_exec = a->cli->may_exec };
 	int r;
 
 	if (text != NULL)
@@ -46,23 +51,41 @@ static int load_again(void *arg, const struct span *text, bool is_strict, struct
 	return r == 0 ? conf_check(*ret_c, p) : r;
 }
 
-/* 0 (also with problems), or negated errno. */
-static int load(const struct cli *cli, bool is_env, struct problems *p, struct conf **ret_c)
+static int load_options_of_proxy(const struct again *a, struct problems *p, struct conf **ret_c)
 {
-	const struct load_options o = { .envp = environ };
+	const struct load_options o = { .envp = a->envp };
+	struct tree t = { 0 };
+	int r = cli_make_tree(a->cli, &t, p);
+
+	if (r == 0)
+		r = load_tree("the command line", &t, &o, p, ret_c);
+	tree_deinit(&t);
+	cli_wipe(a->cli);
+	return r;
+}
+
+/* 0 (also with problems), or negated errno. */
+static int load(const struct again *a, struct problems *p, struct problems *warnings,
+		struct conf **ret_c)
+{
+	const struct load_options o = { .envp = a->envp,
+					.is_lenient = a->cli->is_lenient,
+					.may_exec = a->cli->may_exec };
+	bool is_env = a->file == NULL && a->cli->type == NULL;
 	int r;
 
-	if (is_env) {
+	if (is_env)
 		r = env_load(environ, p, ret_c);
-	} else {
-		r = load_file(cli->file != NULL ? cli->file : FRPC_FILE, &o, p, p, ret_c);
-		if (r == 0)
-			r = env_apply(environ, p, *ret_c);
-	}
+	else if (a->file != NULL)
+		r = load_file(a->file, &o, p, warnings, ret_c);
+	else
+		r = load_options_of_proxy(a, p, ret_c);
+	if (r == 0 && !is_env)
+		r = env_apply(environ, p, *ret_c);
 	return r == 0 ? conf_check(*ret_c, p) : r;
 }
 
-static void print_problems(const struct problems *p)
+static void print_problems(const char *kind, const struct problems *p)
 {
 	struct span rest = buf_span(&p->text);
 
@@ -70,34 +93,33 @@ static void print_problems(const struct problems *p)
 		const uint8_t *end = memchr(rest.p, '\n', rest.len);
 		size_t len = (size_t) (end - rest.p) + 1;
 
-		(void) fprintf(stderr, "mltunnel: %.*s", (int) len, (const char *) rest.p);
+		(void) fprintf(stderr, "mltunnel: %s%.*s", kind, (int) len, (const char *) rest.p);
 		rest = span_skip(rest, len);
 	}
 	if (p->n_dropped > 0)
 		(void) fprintf(stderr, "mltunnel: and %zu more\n", p->n_dropped);
 }
 
-static int run(const struct cli *cli, bool is_env, const struct conf *c,
-	       const struct process_limits *inherited)
+static int run(struct again *again, const struct conf *c, const struct process_limits *inherited)
 {
+	const struct cli *cli = again->cli;
 	/* frp's client writes its log to standard output, and scripts look there for it. */
 	int fd = cli->is_frpc ? STDOUT_FILENO : STDERR_FILENO;
 	enum run_end end = RUN_END_STOPPED;
 	struct run_params p = {
 		.conf = c,
-		.is_env = is_env,
+		.is_env = again->file == NULL && cli->type == NULL,
 		.command = cli->command,
 		.inherited = inherited,
 	};
-	struct again again = { .cli = cli, .file = cli->file != NULL ? cli->file : FRPC_FILE };
 	struct logfile *file = NULL;
 	struct log *log;
 	int r, status = EXIT_FAILED;
 
-	if (!is_env) {
-		p.file = again.file;
+	if (again->file != NULL) {
+		p.file = again->file;
 		p.load = load_again;
-		p.load_arg = &again;
+		p.load_arg = again;
 	}
 	r = log_new(&log, fd, (enum log_level) c->log_level, (enum log_format) c->log_format);
 	if (r < 0)
@@ -126,33 +148,97 @@ static int run(const struct cli *cli, bool is_env, const struct conf *c,
 	return EXIT_FAILED;
 }
 
-static int load_and_run(const struct cli *cli, const struct process_limits *inherited)
+static int control(const struct cli *cli, enum ctl_what what, const struct conf *c)
 {
-	bool is_env = cli->file == NULL && env_is_asked_for(environ);
+	const struct ctl_options o = { .is_strict = !cli->is_lenient, .timeout_s = cli->timeout_s };
+	int r = ctl_run(what, c, &o, stdout, stderr);
+
+	return r < 0 ? fail("cannot ask the agent", r) : r == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+/* The configuration is right. */
+static int act(struct again *a, const struct conf *c, const struct process_limits *inherited)
+{
+	switch (a->cli->action) {
+	case CLI_VERIFY:
+		(void) printf("%s: the configuration %s%s syntax is ok\n",
+			      a->cli->is_frpc ? "frpc" : "mltunnel",
+			      a->file != NULL ? "file " : "of ", c->source);
+		return EXIT_OK;
+	case CLI_RELOAD: return control(a->cli, CTL_RELOAD, c);
+	case CLI_STATUS: return control(a->cli, CTL_STATUS, c);
+	case CLI_STOP: return control(a->cli, CTL_STOP, c);
+	case CLI_RUN:
+	case CLI_PROXY:
+	case CLI_VISITOR: return run(a, c, inherited);
+	case CLI_SHOW_HELP:
+	case CLI_SHOW_VERSION: break; /* main() has done it */
+	}
+	return EXIT_OK;
+}
+
+static int load_and_act(struct again *a, const struct process_limits *inherited)
+{
 	CLEANUP(conf_free) struct conf *c = NULL;
-	struct problems problems;
+	struct problems problems, warnings;
 	int r;
 
-	if (cli->file == NULL && !is_env && !cli->is_frpc) {
-		(void) fprintf(
-			stderr,
-			"mltunnel: no configuration: set FRP_SERVER, SECRET_FRP_TOKEN and CLIENT_ID in the "
-			"environment, or give a file with -c FILE (see mltunnel --help)\n");
-		return EXIT_WRONG;
-	}
 	problems_init(&problems);
-	r = load(cli, is_env, &problems, &c);
+	problems_init(&warnings);
+	r = load(a, &problems, &warnings, &c);
+	print_problems("warning: ", &warnings);
 	if (r < 0)
 		r = fail("cannot read the configuration", r);
 	else if (problems.n_lines > 0)
 		r = EXIT_WRONG;
-	print_problems(&problems);
-	if (r == EXIT_WRONG && cli->file == NULL && !is_env)
+	print_problems("", &problems);
+	if (r == EXIT_WRONG && a->file != NULL && a->file != a->cli->file && a->cli->folder == NULL)
 		(void) fprintf(stderr,
 			       "mltunnel: neither -c FILE nor FRP_SERVER is given, so " FRPC_FILE
 			       " was tried\n");
 	problems_deinit(&problems);
-	return r != 0 ? r : run(cli, is_env, c, inherited);
+	problems_deinit(&warnings);
+	return r != 0 ? r : act(a, c, inherited);
+}
+
+/* Find out what is to be read. */
+static int choose(const struct cli *cli, const char *file, const struct process_limits *inherited)
+{
+	struct again a = { .cli = cli, .file = file };
+	char **envp;
+	int r;
+
+	if (file == NULL && cli->type == NULL && !env_is_asked_for(environ)) {
+		if (!cli->is_frpc) {
+			(void) fprintf(
+				stderr,
+				"mltunnel: no configuration: set FRP_SERVER, SECRET_FRP_TOKEN and CLIENT_ID in the "
+				"environment, or give a file with -c FILE (see mltunnel --help)\n");
+			return EXIT_WRONG;
+		}
+		a.file = FRPC_FILE;
+	}
+	envp = env_copy(environ);
+	if (envp == NULL)
+		return fail("cannot start", -ENOMEM);
+	a.envp = envp;
+	r = load_and_act(&a, inherited);
+	env_copy_free(envp);
+	return r;
+}
+
+static int choose_many(const struct cli *cli, const struct process_limits *inherited)
+{
+	char *path = NULL;
+	int status = EXIT_OK, r = many_start(cli->folder, &path, &status);
+
+	if (r == MANY_CHILD) {
+		status = choose(cli, path, inherited);
+		free(path);
+	} else if (r < 0) {
+		status = fail("cannot run the files of the folder", r);
+	}
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -168,10 +254,12 @@ int main(int argc, char **argv)
 		(void) fprintf(stderr, "mltunnel: %s\n", why);
 		return EXIT_WRONG;
 	}
-	switch (cli.action) {
-	case CLI_SHOW_HELP: (void) fputs(cli_help(), stdout); return EXIT_OK;
-	case CLI_SHOW_VERSION: (void) puts("mltunnel " MLTUNNEL_VERSION); return EXIT_OK;
-	case CLI_RUN: break;
-	}
-	return load_and_run(&cli, &inherited);
+	if (cli.action == CLI_SHOW_HELP)
+		(void) fputs(cli_help(), stdout);
+	else if (cli.action == CLI_SHOW_VERSION)
+		(void) puts("mltunnel " MLTUNNEL_VERSION);
+	else
+		return cli.folder != NULL ? choose_many(&cli, &inherited)
+					  : choose(&cli, cli.file, &inherited);
+	return EXIT_OK;
 }

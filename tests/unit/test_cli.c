@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "agent/conf/check.h"
+#include "agent/conf/load.h"
 #include "agent/front/cli.h"
 
 #define ARGS_MAX 6
@@ -37,17 +39,65 @@ static const struct example examples[] = {
 	{ { "mltunnel", "--confi=x" },
 	  CLI_RUN,
 	  NULL,
-	  "unknown option \"--confi=x\"; see mltunnel --help" },
+	  "unknown option \"--confi\"; see mltunnel --help" },
 	{ { "mltunnel", "--" }, CLI_RUN, NULL, "unknown option \"--\"; see mltunnel --help" },
-	{ { "mltunnel", "-hv" }, CLI_RUN, NULL, "unknown option \"-hv\"; see mltunnel --help" },
-	{ { "mltunnel", "-x\n" },
+	{ { "mltunnel", "-hv" }, CLI_RUN, NULL, "unknown option \"-h\"; see mltunnel --help" },
+	{ { "mltunnel", "--\n" },
 	  CLI_RUN,
 	  NULL,
-	  "unknown option \"-x\\x0a\"; see mltunnel --help" },
-	{ { "mltunnel", "verify" },
+	  "unknown option \"--\\x0a\"; see mltunnel --help" },
+	{ { "mltunnel", "verify", "-c", "x" }, CLI_VERIFY, "x", NULL },
+	{ { "mltunnel", "-c", "x", "reload" }, CLI_RELOAD, "x", NULL },
+	{ { "mltunnel", "status", "--api-timeout=5s" }, CLI_STATUS, NULL, NULL },
+	{ { "mltunnel", "stop" }, CLI_STOP, NULL, NULL },
+	{ { "mltunnel", "tcp", "-l", "1" }, CLI_PROXY, NULL, NULL },
+	{ { "mltunnel", "stcp", "visitor", "-n", "x" }, CLI_VISITOR, NULL, NULL },
+	{ { "mltunnel", "verify", "stop" },
 	  CLI_RUN,
 	  NULL,
-	  "unknown command \"verify\"; see mltunnel --help" },
+	  "unknown command \"stop\"; see mltunnel --help" },
+	{ { "mltunnel", "tcp", "visitor" },
+	  CLI_RUN,
+	  NULL,
+	  "unknown command \"visitor\"; see mltunnel --help" },
+	{ { "mltunnel", "xtcp" }, CLI_RUN, NULL, "unknown command \"xtcp\"; see mltunnel --help" },
+	{ { "mltunnel", "tcp", "--sd=x" },
+	  CLI_RUN,
+	  NULL,
+	  "the option \"--sd\" is none of this command" },
+	{ { "mltunnel", "-tsecret" },
+	  CLI_RUN,
+	  NULL,
+	  "the option \"--token\" needs a command, as \"tcp\"" },
+	{ { "mltunnel", "tcp", "-t" }, CLI_RUN, NULL, "the option \"-t\" needs a value" },
+	{ { "mltunnel", "tcp", "-tsecret", "--token", "secret" },
+	  CLI_RUN,
+	  NULL,
+	  "the option \"--token\" is there twice" },
+	{ { "mltunnel", "tcp", "-c", "x" },
+	  CLI_RUN,
+	  NULL,
+	  "the command \"tcp\" takes no configuration file" },
+	{ { "mltunnel", "--allow-unsafe=Everything" },
+	  CLI_RUN,
+	  NULL,
+	  "the option \"--allow-unsafe\" knows only TokenSourceExec" },
+	{ { "mltunnel", "--strict_config=maybe" },
+	  CLI_RUN,
+	  NULL,
+	  "the option \"--strict_config\" is true or false" },
+	{ { "mltunnel", "--api-timeout", "5" },
+	  CLI_RUN,
+	  NULL,
+	  "the option \"--api-timeout\" is none of this command" },
+	{ { "mltunnel", "stop", "--api-timeout", "0" },
+	  CLI_RUN,
+	  NULL,
+	  "the option \"--api-timeout\" is a time from 1s to 1h" },
+	{ { "mltunnel", "--config_dir", "d", "-c", "x" },
+	  CLI_RUN,
+	  NULL,
+	  "the option \"--config_dir\" stands alone" },
 	{ { "mltunnel", "-" }, CLI_RUN, NULL, "unknown command \"-\"; see mltunnel --help" },
 	{ { "mltunnel", "" }, CLI_RUN, NULL, "unknown command \"\"; see mltunnel --help" },
 	{ { "mltunnel", "-c" }, CLI_RUN, NULL, "the option \"-c\" needs the name of a file" },
@@ -55,9 +105,9 @@ static const struct example examples[] = {
 	{ { "mltunnel", "--config=" },
 	  CLI_RUN,
 	  NULL,
-	  "the option \"--config=\" needs the name of a file" },
-	{ { "mltunnel", "-c", "a", "-cb" }, CLI_RUN, NULL, "the option \"-cb\" is there twice" },
-	{ { "mltunnel", "--help=yes" }, CLI_RUN, NULL, "the option \"--help=yes\" takes no value" },
+	  "the option \"--config\" needs the name of a file" },
+	{ { "mltunnel", "-c", "a", "-cb" }, CLI_RUN, NULL, "the option \"-c\" is there twice" },
+	{ { "mltunnel", "--help=yes" }, CLI_RUN, NULL, "the option \"--help\" takes no value" },
 };
 
 static void test_examples(void **state)
@@ -103,11 +153,108 @@ static void test_the_name_decides(void **state)
 	assert_false(cli.is_frpc);
 }
 
+/* The command lines of frp's suite, and all forms of an option. */
+static void test_one_proxy(void **state)
+{
+	char words[][24] = { "frpc",
+			     "http",
+			     "-s",
+			     "127.0.0.2",
+			     "-P7001",
+			     "-t=123",
+			     "--user=test",
+			     "--proxy_name",
+			     "web",
+			     "-l",
+			     "80",
+			     "--custom-domain",
+			     "a.b,c.d",
+			     "--custom_domain=e.f",
+			     "--ue",
+			     "--uc=false",
+			     "--tls_enable=false",
+			     "--metadatas",
+			     "k=v,k2=v=2",
+			     "--http-pwd",
+			     "pw" };
+	char *argv[21];
+	struct load_options o = { 0 };
+	struct tree t = { 0 };
+	struct problems p;
+	struct conf *c;
+	struct cli cli;
+	char why[200];
+
+	(void) state;
+	for (size_t i = 0; i < 21; i++)
+		argv[i] = words[i];
+	problems_init(&p);
+	assert_int_equal(cli_parse(21, argv, &cli, why, sizeof(why)), 0);
+	assert_int_equal(cli.action, CLI_PROXY);
+	assert_true(cli.is_frpc);
+	assert_int_equal(cli_make_tree(&cli, &t, &p), 0);
+	assert_int_equal(load_tree("the command line", &t, &o, &p, &c), 0);
+	tree_deinit(&t);
+	cli_wipe(&cli);
+	assert_string_equal(words[5], "-t=");
+	assert_string_equal(words[20], "");
+	assert_int_equal(conf_check(c, &p), 0);
+	assert_string_equal(c->server_host, "127.0.0.2");
+	assert_int_equal(c->server_port, 7001);
+	assert_string_equal(c->token, "123");
+	assert_false(c->tls.is_on);
+	assert_int_equal(c->n_proxies, 1);
+	assert_int_equal(c->proxies[0].kind, CONF_TYPE_HTTP);
+	assert_string_equal(c->proxies[0].wire_name, "test.web");
+	assert_int_equal(c->proxies[0].domains.n, 3);
+	assert_string_equal(c->proxies[0].domains.at[2], "e.f");
+	assert_true(c->proxies[0].use_encryption);
+	assert_false(c->proxies[0].use_compression);
+	assert_string_equal(c->proxies[0].metas.at[1].value, "v=2");
+	assert_string_equal(c->proxies[0].http_password, "pw");
+	c = conf_free(c);
+	problems_deinit(&p);
+}
+
+static void test_one_visitor(void **state)
+{
+	char words[][24] = { "mltunnel", "sudp", "visitor",	    "-n",	   "v",
+			     "--sk",	 "k",	 "--server-name=s", "--bind_port", "99x" };
+	char *argv[10];
+	struct load_options o = { 0 };
+	struct tree t = { 0 };
+	struct problems p;
+	struct conf *c;
+	struct cli cli;
+	char why[200];
+
+	(void) state;
+	for (size_t i = 0; i < 10; i++)
+		argv[i] = words[i];
+	problems_init(&p);
+	assert_int_equal(cli_parse(10, argv, &cli, why, sizeof(why)), 0);
+	assert_int_equal(cli.action, CLI_VISITOR);
+	assert_int_equal(cli_make_tree(&cli, &t, &p), 0);
+	assert_int_equal(load_tree("the command line", &t, &o, &p, &c), 0);
+	tree_deinit(&t);
+	assert_int_equal(c->n_visitors, 1);
+	assert_int_equal(c->visitors[0].kind, CONF_TYPE_SUDP);
+	assert_string_equal(c->visitors[0].server_name, "s");
+	assert_int_equal(p.n_lines, 1);
+	assert_int_equal(buf_add(&p.text, span_of("", 1)), 0);
+	assert_string_equal((const char *) buf_span(&p.text).p,
+			    "--bind-port: \"99x\" is not a port (1-65535)\n");
+	c = conf_free(c);
+	problems_deinit(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_examples),
 		cmocka_unit_test(test_the_name_decides),
+		cmocka_unit_test(test_one_proxy),
+		cmocka_unit_test(test_one_visitor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
