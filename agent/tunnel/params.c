@@ -6,8 +6,21 @@
 
 #include "agent/base/loop.h"
 
+#define PARAMS_PONG_MS 10000 /* how long frp waits for the answer to a yamux ping */
 /* What Login.version says: frps shows it, nothing depends on it. */
 #define PARAMS_FRP_VERSION "0.65.0"
+
+/* Silence that ends the session: frp's own two clocks, when they are set; ours is at most
+ * WAIT_DEAD_MS. */
+static uint64_t dead_after(const struct conf *conf)
+{
+	uint64_t by_mux = conf->mux_keepalive_ms != 0 ? conf->mux_keepalive_ms + PARAMS_PONG_MS : 0;
+	uint64_t by_beat = conf->heartbeat_timeout_ms;
+
+	if (by_mux == 0 || !conf->is_mux)
+		return by_beat;
+	return by_beat != 0 && by_beat < by_mux ? by_beat : by_mux;
+}
 
 int params_fill(struct client_params *p, const struct conf *conf, const struct machine *m,
 		const char *token, const char *run_id)
@@ -39,6 +52,8 @@ int params_fill(struct client_params *p, const struct conf *conf, const struct m
 		.is_mux = conf->is_mux,
 		.n_streams_max = conf->n_streams_max,
 		.heartbeat_ms = conf->heartbeat_ms,
+		.ping_ms = conf->mux_keepalive_ms,
+		.dead_ms = dead_after(conf),
 	};
 	err = loop_random(p->login.iv, sizeof(p->login.iv));
 	if (err == 0)

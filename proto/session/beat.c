@@ -54,12 +54,28 @@ static int beat_ping(struct beat *b, uint64_t now_ms)
 
 static uint64_t beat_ping_due(const struct beat *b)
 {
-	return b->heard_ms + (b->is_busy ? WAIT_PING_BUSY_MS : WAIT_PING_IDLE_MS);
+	return b->heard_ms + (b->is_busy ? b->ping_busy_ms : b->ping_idle_ms);
 }
 
 void beat_init(struct beat *b, uint64_t now_ms)
 {
-	*b = (struct beat){ .heard_ms = now_ms, .dead_ms = now_ms + WAIT_DEAD_MS };
+	*b = (struct beat){
+		.heard_ms = now_ms,
+		.dead_ms = now_ms + WAIT_DEAD_MS,
+		.ping_busy_ms = WAIT_PING_BUSY_MS,
+		.ping_idle_ms = WAIT_PING_IDLE_MS,
+		.dead_wait_ms = WAIT_DEAD_MS,
+	};
+}
+
+void beat_hasten(struct beat *b, uint64_t ping_ms, uint64_t dead_ms)
+{
+	b->ping_idle_ms = ping_ms < b->ping_idle_ms ? ping_ms : b->ping_idle_ms;
+	b->ping_busy_ms = ping_ms < b->ping_busy_ms ? ping_ms : b->ping_busy_ms;
+	if (dead_ms >= b->dead_wait_ms)
+		return;
+	b->dead_wait_ms = dead_ms;
+	b->dead_ms = b->heard_ms + dead_ms;
 }
 
 void beat_heard(struct beat *b, uint64_t now_ms)
@@ -68,7 +84,7 @@ void beat_heard(struct beat *b, uint64_t now_ms)
 		return;
 	beat_enter(b, BEAT_STATE_QUIET);
 	b->heard_ms = now_ms;
-	b->dead_ms = now_ms + WAIT_DEAD_MS;
+	b->dead_ms = now_ms + b->dead_wait_ms;
 	b->is_confirming = false;
 }
 

@@ -19,6 +19,7 @@ struct beat {
 	uint64_t rtt_ms; /* of the last answered ping; 0: not measured yet */
 	/* private; invariant: heard_ms <= now */
 	bool is_busy;
+	uint64_t ping_busy_ms, ping_idle_ms, dead_wait_ms;
 	bool want_probe;
 	bool is_confirming; /* the first of the two ticks was there */
 	bool is_unanswered; /* the last ping */
@@ -29,6 +30,8 @@ struct beat {
 };
 
 void beat_init(struct beat *b, uint64_t now_ms);
+/* Ping and give up sooner than by default, after so much silence; longer waits change nothing. */
+void beat_hasten(struct beat *b, uint64_t ping_ms, uint64_t dead_ms);
 /* Bytes arrived. */
 void beat_heard(struct beat *b, uint64_t now_ms);
 /* The answer to ping @ping_id arrived: measures the round trip. */

@@ -261,6 +261,8 @@ static bool login_ended(struct client *c, struct client_event *ret_ev)
 		return false;
 	}
 	c->state = CLIENT_STATE_UP;
+	beat_hasten(&c->beat, c->p.ping_ms != 0 ? c->p.ping_ms : UINT64_MAX,
+		    c->p.dead_ms != 0 ? c->p.dead_ms : UINT64_MAX);
 	roster_start(c->roster, c->now_ms);
 	c->is_roster_due = true;
 	if (c->p.heartbeat_ms != UINT64_MAX)

@@ -31,6 +31,7 @@ struct client_params {
 	size_t n_streams_max;	   /* 0: LIMIT_STREAMS */
 	size_t budget;		   /* 0: LIMIT_BUDGET */
 	uint64_t heartbeat_ms;	   /* frp Ping interval; UINT64_MAX: never */
+	uint64_t ping_ms, dead_ms; /* of silence, when sooner than by default (beat.h); 0: not */
 };
 
 enum client_cause {

@@ -249,6 +249,22 @@ static void test_a_machine_that_is_always_late_gives_no_verdict(void **state)
 	assert_in_range(n_pings, 90, 110); /* but asks every WAIT_PROBE_MS + lateness */
 }
 
+static void test_hastened_waits(void **state)
+{
+	struct beat b;
+
+	(void) state;
+	beat_init(&b, 1000);
+	beat_hasten(&b, 60000, 90000); /* longer ones change nothing */
+	assert_int_equal(beat_deadline(&b), 1000 + WAIT_PING_IDLE_MS);
+	beat_hasten(&b, 1000, 3000);
+	assert_int_equal(beat_deadline(&b), 2000);
+	assert_int_equal(beat_tick(&b, 2000), BEAT_E_PING);
+	assert_int_equal(beat_deadline(&b), 4000);
+	assert_int_equal(beat_tick(&b, 4000), 0); /* the sockets are read once more */
+	assert_int_equal(beat_tick(&b, 4000 + WAIT_CONFIRM_MS), BEAT_E_DEAD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_a_stall_of_twelve_seconds_is_no_verdict),
 		cmocka_unit_test(test_a_pause_is_no_verdict),
 		cmocka_unit_test(test_a_machine_that_is_always_late_gives_no_verdict),
+		cmocka_unit_test(test_hastened_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
