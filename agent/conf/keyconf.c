@@ -6,6 +6,7 @@
 #include "agent/conf/key.h"
 #include "agent/conf/schema.h"
 #include "proto/base/text.h"
+#include "proto/wire/hopurl.h"
 
 #define KEY_BANDWIDTH_MAX (1ull << 40) /* bytes per second; nothing is faster */
 
@@ -29,14 +30,14 @@ int key_dns(const struct key *k, void *at, const char *value)
 
 int key_url(const struct key *k, void *at, const char *value)
 {
-	static const char *const schemes[] = { "http://", "socks5://", "socks5h://" };
+	struct hopurl url;
+	const char *why;
 
 	(void) k;
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-		if (strncmp(value, schemes[i], strlen(schemes[i])) == 0 &&
-		    value[strlen(schemes[i])] != '\0')
-			return key_store(at, value);
-	return KEY_E_BAD;
+	if (hopurl_parse(value, &url, &why) != 0)
+		return KEY_E_BAD; /* the table says what it should be */
+	hopurl_wipe(&url);
+	return key_store(at, value);
 }
 
 int key_size(const struct key *k, void *at, const char *value)

@@ -19,6 +19,9 @@
 #define READABLE "a file that can be read"
 #define HOST "a host name or an IP address (without a port)"
 #define PRINTABLE "printable UTF-8"
+#define PROXY_URL                                                                                     \
+	"http://[user:password@]host:port or the same with socks5:// (no TLS to the proxy, no NTLM; " \
+	"in user and password @ / % are %40 %2F %25)"
 #define SECONDS "a number of seconds (1-86400)"
 #define OF_XTCP "not supported by this version (it belongs to xtcp)"
 #define PLUGIN "client plugins are not supported by this version"
@@ -91,7 +94,7 @@ static const struct key common_keys[] = {
 	KEY("transport.dialServerKeepalive", key_keepalive, COMMON(tcp_keepalive_s),
 	  "a number of seconds (1-32767), or -1 for never", .kind = KEY_INT, .max = 32767), /* Linux tcp(7) */
 	KEY("transport.connectServerLocalIP", key_ip, COMMON(local_ip), "an IP address"),
-	KEY("transport.proxyURL", key_url, COMMON(proxy_url), "an URL with http, socks5 or socks5h", .is_secret = true),
+	KEY("transport.proxyURL", key_url, COMMON(proxy_url), PROXY_URL, .is_secret = true),
 	KEY("transport.quic.keepalivePeriod", key_range, 0, ONLY("10"), .kind = KEY_INT, .min = 10, .max = 10),
 	KEY("transport.quic.maxIdleTimeout", key_range, 0, ONLY("30"), .kind = KEY_INT, .min = 30, .max = 30),
 	KEY("transport.quic.maxIncomingStreams", key_range, 0, ONLY("100000"), .kind = KEY_INT,

@@ -202,7 +202,6 @@ static int load_one_text(struct loader *l, const char *path, const char *text, s
 			     .is_included = is_included,
 			     .is_strict = !l->options->is_lenient,
 			     .may_exec = l->options->may_exec,
-			     .envp = l->options->envp,
 			     .problems = l->problems,
 			     .warnings = l->warnings,
 			     .conf = l->conf };
@@ -339,12 +338,9 @@ int load_tree(const char *source, const struct tree *t, const struct load_option
 {
 	CLEANUP(conf_free) struct conf *c = load_begin(source);
 	struct loader l = { .options = o, .problems = p, .warnings = p, .conf = c };
-	struct reader rd = { .is_strict = true,
-			     .may_exec = o->may_exec,
-			     .envp = o->envp,
-			     .problems = p,
-			     .warnings = p,
-			     .conf = c };
+	struct reader rd = {
+		.is_strict = true, .may_exec = o->may_exec, .problems = p, .warnings = p, .conf = c
+	};
 	int r;
 
 	if (c == NULL)

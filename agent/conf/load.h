@@ -11,7 +11,7 @@
 struct load_options {
 	bool is_lenient;   /* unknown keys are warnings (--strict_config=false) */
 	bool may_exec;	   /* --allow-unsafe=TokenSourceExec */
-	char *const *envp; /* for templates, and for the program with the token; borrowed */
+	char *const *envp; /* for templates; borrowed */
 };
 
 /* Read the file @path, or the @text of @len bytes (a NUL follows) as if it stood there, into a new

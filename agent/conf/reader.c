@@ -10,9 +10,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/conf/file.h"
 #include "agent/conf/keys.h"
 #include "agent/conf/legacy.h"
-#include "agent/conf/source.h"
+#include "proto/base/secret.h"
 #include "proto/base/text.h"
 
 #define READER_PATH 256 /* of the longest name in a message; longer ones are cut */
@@ -163,7 +164,8 @@ static int reader_pairs(const struct reader *rd, const struct scope *s, const st
 		return 0;
 	}
 	for (const struct node *c = n->first; c != NULL && r == 0; c = c->next) {
-		(void) snprintf(name, sizeof(name), "%.120s.%.120s", path, c->key); /* for messages */
+		(void) snprintf(name, sizeof(name), "%.120s.%.120s", path,
+				c->key); /* for messages */
 		if (c->kind != NODE_NULL)
 			r = reader_pair(rd, pairs, c->key, c, name);
 	}
@@ -447,7 +449,26 @@ static void reader_check_tls(const struct reader *rd, const struct node *root)
 	}
 }
 
-/* Where the token comes from, when it does not stand in the file. */
+/* Each login reads it again; now, so that a wrong path is told with its place. */
+static int reader_token_file(const struct reader *rd, const struct node *n)
+{
+	char quote[READER_PATH], why[FILE_WHY], line[READER_LINE], *token;
+	struct conf *c = rd->conf;
+	int r = file_read_token(c->token_file, &token, why);
+
+	if (r == 0) {
+		c->token = secret_free(c->token);
+		c->token = token;
+	} else if (r > 0) {
+		problems_add(rd->problems, "%s: the file \"%s\" cannot be used: %s",
+			     reader_put_node(rd, n, n->at, "auth.tokenSource", line),
+			     text_escape(span_str(c->token_file), quote, sizeof(quote)), why);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* Where the token comes from, when it does not stand in the file. A program runs at each login, not
+ * here. */
 static int reader_token_source(const struct reader *rd, const struct node *root)
 {
 	const struct node *n = node_at(root, (const char *const[]){ "auth", "tokenSource", NULL });
@@ -476,15 +497,8 @@ static int reader_token_source(const struct reader *rd, const struct node *root)
 	else if (is_exec && !rd->may_exec)
 		reader_refuse(rd, n, "auth.tokenSource.exec",
 			      "programs run only with --allow-unsafe=TokenSourceExec");
-	else {
-		char why[SOURCE_WHY], line[READER_LINE];
-		int r = source_read(c, rd->envp, why);
-
-		if (r > 0)
-			problems_add(rd->problems, "%s: %s",
-				     reader_put_node(rd, n, n->at, "auth.tokenSource", line), why);
-		return r < 0 ? r : 0;
-	}
+	else if (!is_exec)
+		return reader_token_file(rd, n);
 	return 0;
 }
 
@@ -496,7 +510,6 @@ int reader_apply(const struct reader *rd, const struct tree *t)
 
 	if (r == 0 && !rd->is_included)
 		reader_check_tls(rd, t->root);
-	/* With problems nothing will start, so no program runs either. */
 	if (r == 0 && !rd->is_included && rd->problems->n_lines == n_before)
 		r = reader_token_source(rd, t->root);
 	if (r == 0)

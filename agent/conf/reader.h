@@ -12,11 +12,10 @@ struct reader {
 	/* set by owner; all borrowed */
 	const char *file; /* for messages, escaped; NULL: the command line */
 	const struct template_out
-		*lines;	   /* of the text the tree was read from; NULL: as it stands */
-	bool is_included;  /* only its proxies and visitors count */
-	bool is_strict;	   /* unknown keys are problems, not warnings */
-	bool may_exec;	   /* auth.tokenSource.exec is allowed */
-	char *const *envp; /* for that program */
+		*lines;	  /* of the text the tree was read from; NULL: as it stands */
+	bool is_included; /* only its proxies and visitors count */
+	bool is_strict;	  /* unknown keys are problems, not warnings */
+	bool may_exec;	  /* auth.tokenSource.exec is allowed */
 	struct problems *problems, *warnings;
 	struct conf *conf;
 };
@@ -27,6 +26,6 @@ const char *reader_put_place(const struct reader *rd, struct place at,
 			     char dst[static READER_PLACE]);
 
 /* Put what @t says into the configuration, complete but for conf_check(). What is wrong goes to the
- * problems, with its place. Reads files and runs programs with tokens. 0 (also with new problems)
+ * problems, with its place. Reads a file with a token. 0 (also with new problems)
  * or -ENOMEM. */
 int reader_apply(const struct reader *rd, const struct tree *t);
