@@ -80,7 +80,8 @@ const struct cli_option *cli_option_find(const char *name, size_t len, char lett
 	size_t i = after != NULL ? (size_t) (after - options) + 1 : 0;
 
 	for (; i < sizeof(options) / sizeof(options[0]); i++)
-		if (name != NULL ? is_name(options[i].name, name, len) : options[i].letter == letter)
+		if (name != NULL ? is_name(options[i].name, name, len)
+				 : options[i].letter == letter)
 			return &options[i];
 	return NULL;
 }

@@ -103,7 +103,7 @@ def test_version(option, frpc):
     (
         (("--bogus",), 'unknown option "--bogus"; see mltunnel --help'),
         (("-c",), 'the option "-c" needs the name of a file'),
-        (("verify", "-c", "x"), 'unknown command "verify"; see mltunnel --help'),
+        (("xtcp", "-c", "x"), 'unknown command "xtcp"; see mltunnel --help'),
         (("-c", "/no/such.ini"), "/no/such.ini: cannot be read: No such file or directory"),
         (("-c", "/tmp"), "/tmp: cannot be read: it is a directory"),
     ),
