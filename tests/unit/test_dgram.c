@@ -257,8 +257,8 @@ static void test_refused_json(void **state)
 		"{\"r\":{\"IP\":\"fe80::1%eth0\",\"Port\":1}}",
 		"{\"r\":{\"IP\":\"192.0.2.7\",\"Port\":-1}}",
 		"{\"r\":{\"IP\":\"192.0.2.7\",\"Port\":65536}}",
-		"{\"r\":{\"IP\":\"fe80::1\",\"Port\":1,"
-		"\"Zone\":\"123456789012345678901234567890123456789012345678\"}}",
+		("{\"r\":{\"IP\":\"fe80::1\",\"Port\":1,"
+		 "\"Zone\":\"123456789012345678901234567890123456789012345678\"}}"),
 	};
 	struct frame ping = { .kind = FRAME_MESSAGE, .type = MSG_PING, .body = span_str("{}") };
 	struct frame hello = { .kind = FRAME_SERVER_HELLO, .body = span_str("{" R "}") };
