@@ -8,12 +8,14 @@
 #include "agent/base/logfile.h"
 #include "agent/conf/check.h"
 #include "agent/conf/load.h"
+#include "agent/front/checkup.h"
 #include "agent/front/cli.h"
 #include "agent/front/ctl.h"
 #include "agent/front/env.h"
 #include "agent/front/many.h"
 #include "agent/front/process.h"
 #include "agent/front/run.h"
+#include "agent/front/status.h"
 
 #define MAIN_WHY 256
 #define FRPC_FILE "./frpc.ini" /* where frp's client looks when it is told nothing */
@@ -38,14 +40,17 @@ static int load_again(void *arg, const struct span *text, bool is_strict, struct
 {
 	const struct again *a = arg;
 	const struct load_options o = { .envp = a->envp,
-					.is_lenient = !is_strict,
+					.is_lenient = a->cli->is_lenient || !is_strict,
 					.may_exec = a->cli->may_exec };
+	struct problems warnings; /* the start has told them */
 	int r;
 
+	problems_init(&warnings);
 	if (text != NULL)
-		r = load_text(a->file, (const char *) text->p, text->len, &o, p, p, ret_c);
+		r = load_text(a->file, (const char *) text->p, text->len, &o, p, &warnings, ret_c);
 	else
-		r = load_file(a->file, &o, p, p, ret_c);
+		r = load_file(a->file, &o, p, &warnings, ret_c);
+	problems_deinit(&warnings);
 	if (r == 0)
 		r = env_apply(environ, p, *ret_c);
 	return r == 0 ? conf_check(*ret_c, p) : r;
@@ -156,6 +161,34 @@ static int control(const struct cli *cli, enum ctl_what what, const struct conf 
 	return r < 0 ? fail("cannot ask the agent", r) : r == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
+/* frpc's way when there is an admin API to ask, and ours by default. */
+static int show_status(const struct cli *cli, const struct conf *c)
+{
+	const struct status_params p = {
+		.conf = c,
+		.want_json = cli->want_json,
+		.want_ready = cli->want_ready,
+		.want_watch = cli->want_watch,
+	};
+
+	if (c != NULL && c->web.port != 0 && !p.want_json && !p.want_ready && !p.want_watch)
+		return control(cli, CTL_STATUS, c);
+	return status_show(&p) == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+static int check(const struct again *a, const struct conf *c, const struct problems *problems)
+{
+	const struct checkup_params p = {
+		.conf = c,
+		.problems = problems,
+		.envp = a->envp,
+		.want_json = a->cli->want_json,
+	};
+	int r = checkup_run(&p);
+
+	return r < 0 ? fail("cannot check", r) : r == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
 /* The configuration is right. */
 static int act(struct again *a, const struct conf *c, const struct process_limits *inherited)
 {
@@ -166,7 +199,8 @@ static int act(struct again *a, const struct conf *c, const struct process_limit
 			      a->file != NULL ? "file " : "of ", c->source);
 		return EXIT_OK;
 	case CLI_RELOAD: return control(a->cli, CTL_RELOAD, c);
-	case CLI_STATUS: return control(a->cli, CTL_STATUS, c);
+	case CLI_STATUS: return show_status(a->cli, c);
+	case CLI_CHECK: break; /* load_and_act() has done it */
 	case CLI_STOP: return control(a->cli, CTL_STOP, c);
 	case CLI_RUN:
 	case CLI_PROXY:
@@ -187,6 +221,12 @@ static int load_and_act(struct again *a, const struct process_limits *inherited)
 	problems_init(&warnings);
 	r = load(a, &problems, &warnings, &c);
 	print_problems("warning: ", &warnings);
+	if (r == 0 && a->cli->action == CLI_CHECK) {
+		r = check(a, c, &problems);
+		problems_deinit(&problems);
+		problems_deinit(&warnings);
+		return r;
+	}
 	if (r < 0)
 		r = fail("cannot read the configuration", r);
 	else if (problems.n_lines > 0)
@@ -209,14 +249,16 @@ static int choose(const struct cli *cli, const char *file, const struct process_
 	int r;
 
 	if (file == NULL && cli->type == NULL && !env_is_asked_for(environ)) {
-		if (!cli->is_frpc) {
+		if (!cli->is_frpc && cli->action == CLI_STATUS)
+			return show_status(cli, /* c= */ NULL);
+		if (!cli->is_frpc && cli->action != CLI_CHECK) {
 			(void) fprintf(
 				stderr,
 				"mltunnel: no configuration: set FRP_SERVER, SECRET_FRP_TOKEN and CLIENT_ID in the "
 				"environment, or give a file with -c FILE (see mltunnel --help)\n");
 			return EXIT_WRONG;
 		}
-		a.file = FRPC_FILE;
+		a.file = cli->is_frpc ? FRPC_FILE : NULL;
 	}
 	envp = env_copy(environ);
 	if (envp == NULL)

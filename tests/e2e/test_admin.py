@@ -9,10 +9,12 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 
 import pytest
 
 import network
+from peers import agent_program, clean_env
 
 USER, PASSWORD = "admin", "p:ss word"
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}
@@ -267,6 +269,15 @@ def test_wrong_config_is_refused_and_the_file_stays(admin, new, words):
     admin.reload()
 
 
+def test_unknown_keys_are_no_matter_when_asked_so(admin):
+    """frpc's default of the route; its own commands ask strictly."""
+    admin.write(admin.path.read_text().replace("[common]\n", "[common]\nno_such_key = 1\n"))
+    status, text, _ = admin.ask("/api/reload?strictConfig=true")
+    assert status == 400 and "no_such_key" in text
+    assert admin.ask("/api/reload")[:2] == (200, "")
+    assert admin.ask("/api/reload?strictConfig=false")[0] == 200
+
+
 def test_wrong_file_changes_nothing(admin):
     lab = admin.lab
     before = admin.path.read_text()
@@ -421,3 +432,39 @@ def test_log_file_that_cannot_be_opened(lab):
     admin = Admin(lab, common=["log_file = /no/such/folder/agent.log"])
     assert admin.agent.find("log file cannot be opened")
     assert admin.agent.find("start proxy success")
+
+
+# ---- the commands
+
+
+def command(admin, *words):
+    """Exit status, stdout, stderr."""
+    argv = [agent_program(), *words, "-c", admin.path]
+    env = clean_env(admin.lab.directory)
+    done = subprocess.run(argv, capture_output=True, env=env, text=True, timeout=20, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_commands(lab):
+    admin = Admin(lab, has_password=True)
+    status, out, _ = command(admin, "status")
+    assert status == 0
+    assert "TCP" in out.splitlines()
+    row = next(line for line in out.splitlines() if line.startswith(f"client-mlnode-{lab.client_id} ")).split()
+    assert row[1:] == ["running", f"127.0.0.1:{lab.node.management}", f"127.0.0.1:{lab.port2}"]
+    before = admin.path.read_text()
+    admin.write(before + proxy_ini("third", lab.node.management, network.free_port()))
+    assert command(admin, "reload")[:2] == (0, "reload success\n")
+    admin.agent.wait_line(r"\[third\] start proxy success")
+    assert command(admin, "stop")[:2] == (0, "stop success\n")
+    assert admin.agent.wait(timeout=3) == 0
+    assert command(admin, "status")[0] == 1
+
+
+def test_reload_of_a_wrong_file_is_told(admin):
+    admin.write(admin.path.read_text() + "\n[p]\ntype = tcp\nlocal_port = 80x\n")
+    status, out, err = command(admin, "reload")
+    assert status != 0
+    assert "success" not in out
+    assert "80x" in err
+    assert admin.agent.is_running()
