@@ -19,8 +19,8 @@
 #define READABLE "a file that can be read"
 #define HOST "a host name or an IP address (without a port)"
 #define PRINTABLE "printable UTF-8"
-#define PROXY_URL                                                                                     \
-	"http://[user:password@]host:port or the same with socks5:// (no TLS to the proxy, no NTLM; " \
+#define PROXY_URL                                                                          \
+	"http://[user:password@]host:port or the same with socks5:// (no https, no ntlm; " \
 	"in user and password @ / % are %40 %2F %25)"
 #define SECONDS "a number of seconds (1-86400)"
 #define OF_XTCP "not supported by this version (it belongs to xtcp)"

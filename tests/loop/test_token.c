@@ -133,17 +133,28 @@ static void set_secret(char **at, const char *value)
 	assert_non_null(*at);
 }
 
+/* The number of a process that a script has written into the file. */
+static int read_pid(struct bench *b)
+{
+	FILE *f = fopen(b->file, "r");
+	char line[64];
+	uint64_t pid;
+
+	assert_non_null(f);
+	assert_non_null(fgets(line, sizeof(line), f));
+	(void) fclose(f);
+	line[strcspn(line, "\n")] = '\0';
+	assert_int_equal(text_parse_u64(line, 2, INT32_MAX, &pid), 0);
+	return (int) pid;
+}
+
 /* Is the process whose number stands in the file gone, or a zombie of somebody else's? */
 static bool is_program_gone(struct bench *b)
 {
-	FILE *f = fopen(b->file, "r");
 	char path[64], line[200];
-	int pid;
+	FILE *f;
 
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &pid), 1);
-	(void) fclose(f);
-	(void) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	(void) snprintf(path, sizeof(path), "/proc/%d/stat", read_pid(b));
 	f = fopen(path, "r");
 	if (f == NULL)
 		return true;
@@ -348,8 +359,6 @@ static void test_what_it_leaves_behind_is_not_waited_for(void **state)
 {
 	uint64_t start_ms = uv_hrtime() / 1000000;
 	struct bench b;
-	int pid = 0;
-	FILE *f;
 
 	(void) state;
 	bench_open(&b);
@@ -357,12 +366,8 @@ static void test_what_it_leaves_behind_is_not_waited_for(void **state)
 	fetch(&b, 8000);
 	assert_string_equal(b.token, "token");
 	assert_in_range(uv_hrtime() / 1000000 - start_ms, 0, 4000);
-	f = fopen(b.file, "r");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &pid), 1);
-	(void) fclose(f);
 	assert_false(is_program_gone(&b)); /* it is none of ours */
-	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(kill(read_pid(&b), SIGKILL), 0);
 	bench_close(&b);
 }
 
