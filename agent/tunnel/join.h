@@ -3,9 +3,19 @@
  */
 #pragma once
 #include "agent/conf/schema.h"
+#include "agent/net/wrap.h"
 #include "agent/tunnel/joined.h"
 #include "proto/wire/msg.h"
 
-/* Serve @e by the type of @proxy. 0 or negated errno (@e is untouched then). */
-int join_user(struct joined_host *h, const struct conf *conf, struct end e, struct proxy *proxy,
+/* What it takes beside the proxy. */
+struct join_env {
+	struct joined_host *users;
+	struct wrap_host *wraps; /* of what carries the end */
+	const struct conf *conf;
+	const char *token; /* keys the encryption of payload */
+};
+
+/* Serve @e by the type of @proxy, under the layers that it asks for. 0 or negated errno: @e is
+ * still the caller's then. */
+int join_user(const struct join_env *env, struct end e, struct proxy *proxy,
 	      const struct msg_start_work_conn *start);

@@ -9,10 +9,11 @@
 
 #include <uv.h>
 
+#include "agent/base/loop.h"
 #include "agent/tunnel/advice.h"
 
 int proxy_new(struct proxy **ret_p, const struct conf *whole, const struct conf_proxy *conf,
-	      struct log *log)
+	      struct loop *l)
 {
 	struct proxy *p = calloc(1, sizeof(*p));
 
@@ -21,7 +22,10 @@ int proxy_new(struct proxy **ret_p, const struct conf *whole, const struct conf_
 	list_init(&p->link);
 	p->whole = conf_share(whole);
 	p->conf = conf;
-	p->log = log;
+	p->log = l->log;
+	p->has_bucket = conf->bandwidth_bytes > 0 && !conf->is_bandwidth_of_server;
+	if (p->has_bucket)
+		bucket_init(&p->bucket, l, conf->bandwidth_bytes);
 	p->has_local_addr = uv_ip4_addr(conf->local_host, conf->local_port,
 					(struct sockaddr_in *) &p->local_addr) == 0 ||
 			    uv_ip6_addr(conf->local_host, conf->local_port,
@@ -44,6 +48,8 @@ struct proxy *proxy_free(struct proxy *p)
 		p->n_shares--;
 		return NULL;
 	}
+	if (p->has_bucket)
+		bucket_deinit(&p->bucket);
 	p->whole = conf_free(p->whole);
 	free(p);
 	return NULL;

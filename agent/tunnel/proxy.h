@@ -10,6 +10,7 @@
 
 #include "agent/base/log.h"
 #include "agent/conf/schema.h"
+#include "agent/net/bucket.h"
 #include "agent/tunnel/health.h"
 #include "proto/base/list.h"
 
@@ -29,6 +30,8 @@ struct proxy {
 	struct sockaddr_storage local_addr;
 	bool has_local_addr; /* the host is numeric; else it is looked up for each connection */
 	bool is_up, has_health;
+	bool has_bucket;      /* its bandwidth is limited, by us */
+	struct bucket bucket; /* one for all its users, both directions */
 	/* the owner's */
 	void *owner;
 	struct health health;
@@ -42,7 +45,7 @@ struct proxy {
 
 /* @conf is one of @whole's, which is shared. 0 or -ENOMEM. */
 int proxy_new(struct proxy **ret_p, const struct conf *whole, const struct conf_proxy *conf,
-	      struct log *log);
+	      struct loop *l);
 /* One more owner, who calls proxy_free() as well. */
 struct proxy *proxy_share(struct proxy *p);
 /* NULL is fine; returns NULL. */

@@ -192,7 +192,7 @@ static int plan(const struct proxyset *s, const struct conf *conf, struct change
 		changes[i].old = find_old(s, &hint, want->wire_name);
 		if (changes[i].old != NULL && conf_proxy_is_same(changes[i].old->conf, want))
 			continue;
-		err = proxy_new(&changes[i].fresh, conf, want, s->loop->log);
+		err = proxy_new(&changes[i].fresh, conf, want, s->loop);
 		if (err != 0)
 			return err;
 	}

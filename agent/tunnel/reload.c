@@ -63,6 +63,7 @@ static void reload_server(struct uplink *u, const struct link_server *next)
 	retry_hurry(&u->retry, loop_now_ms(u->loop)); /* somebody wants it now */
 	uplink_close(u);
 	joined_end_all(&u->users);
+	wrap_abandon_all(&u->solo_wraps);
 	solo_close_all(&u->solos);
 }
 

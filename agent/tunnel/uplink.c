@@ -110,11 +110,14 @@ void uplink_close(struct uplink *u)
 	u->state = UPLINK_STATE_CLOSING;
 	timer_stop(&u->timer);
 	joined_reset_carried(&u->users, &u->works);
+	joined_reset_carried(&u->users, &u->wraps);
+	wrap_abandon_all(&u->wraps);
 	u->client = client_free(u->client);
 	u->works.client = NULL;
 	solo_close_unjoined(&u->solos);
 	if (u->is_ending) {
 		joined_end_all(&u->users);
+		wrap_abandon_all(&u->solo_wraps);
 		solo_close_all(&u->solos);
 		proxyset_stop(&u->proxies);
 	}
@@ -161,14 +164,20 @@ static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char
 }
 
 /* A user of the proxy with roster index @i is at @e. */
-static void uplink_join(struct uplink *u, struct end e, size_t i,
+static void uplink_join(struct uplink *u, struct wrap_host *wraps, struct end e, size_t i,
 			const struct msg_start_work_conn *start)
 {
+	struct join_env env = {
+		.users = &u->users,
+		.wraps = wraps,
+		.conf = u->session_conf != NULL ? u->session_conf : u->conf,
+		.token = u->token,
+	};
 	struct proxy *p = u->roster.entries[i].user;
 	int err;
 
 	log_debug(u->log, "user connection", "proxy", p->conf->name, "from", start->src_addr);
-	err = join_user(&u->users, u->session_conf, e, p, start);
+	err = join_user(&env, e, p, start);
 	if (err != 0) {
 		log_warn(u->log, "user connection refused", "proxy", p->conf->name, "error",
 			 uv_strerror(err));
@@ -183,7 +192,7 @@ static void uplink_on_solo(void *arg, struct end e, const struct msg_start_work_
 	size_t i;
 
 	if (start->proxy_name != NULL && roster_find(&u->roster, start->proxy_name, &i) == 0)
-		uplink_join(u, e, i, start);
+		uplink_join(u, &u->solo_wraps, e, i, start);
 	else
 		end_forget(e); /* frps does send names of proxies just closed */
 }
@@ -209,7 +218,7 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 		proxy_on_refused(u->roster.entries[ev->proxy].user, ev->text);
 		break;
 	case CLIENT_EV_START:
-		uplink_join(u, workconn_end(&u->works, ev->work), ev->proxy, ev->start);
+		uplink_join(u, &u->wraps, workconn_end(&u->works, ev->work), ev->proxy, ev->start);
 		break;
 	case CLIENT_EV_DATA: user->ops->on_data(user, ev->data); break;
 	case CLIENT_EV_FIN: user->ops->on_fin(user); break;
@@ -531,6 +540,10 @@ int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
 	u->on_ended = on_ended;
 	u->arg = arg;
 	joined_host_init(&u->users, l);
+	u->wraps = (struct wrap_host){ .loop = l, .log = l->log };
+	u->solo_wraps = u->wraps;
+	list_init(&u->wraps.wraps);
+	list_init(&u->solo_wraps.wraps);
 	u->proxies = (struct proxyset){
 		.loop = l,
 		.roster = &u->roster,

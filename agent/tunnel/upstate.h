@@ -5,6 +5,7 @@
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
 #include "agent/conf/schema.h"
+#include "agent/net/wrap.h"
 #include "agent/tunnel/joined.h"
 #include "agent/tunnel/link.h"
 #include "agent/tunnel/proxyset.h"
@@ -58,6 +59,7 @@ struct uplink {
 	struct link_server next;
 	struct workconn_host works;
 	struct solo_host solos;
+	struct wrap_host wraps, solo_wraps; /* over streams; over connections of their own */
 	struct joined_host users;
 };
 
