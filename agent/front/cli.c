@@ -25,15 +25,20 @@ const char *cli_help(void)
 {
 	return "Usage: mltunnel [-c FILE]\n"
 	       "       mltunnel run [-c FILE] -- COMMAND [ARGUMENT...]\n"
-	       "       mltunnel verify|reload|status|stop [-c FILE]\n"
+	       "       mltunnel check [-c FILE] [--json]\n"
+	       "       mltunnel status [-c FILE] [--json] [--ready] [--watch]\n"
+	       "       mltunnel verify|reload|stop [-c FILE]\n"
 	       "       mltunnel tcp|udp|http|https|tcpmux|stcp|sudp [OPTION...]\n"
 	       "       mltunnel stcp|sudp visitor [OPTION...]\n"
 	       "Publish local services at an frp server (frps).\n"
 	       "\n"
 	       "run starts COMMAND, the server of the node, beside the tunnel: signals are passed on, at\n"
 	       "SIGTERM live connections finish before COMMAND is asked to end, and its exit status is ours.\n"
-	       "verify reads the configuration and says whether it is right. reload, status and stop ask\n"
-	       "the agent that runs with this configuration. A type of proxy runs one proxy that the\n"
+	       "check tries all that the tunnel needs and says what is wrong, without disturbing an agent\n"
+	       "that runs. status shows how the agent stands; with --ready the exit status is 0 only when\n"
+	       "all its proxies are registered.\n"
+	       "verify reads the configuration and says whether it is right. reload and stop ask\n"
+	       "the admin API of the agent that runs with this configuration. A type of proxy runs one proxy that the\n"
 	       "options describe.\n"
 	       "\n"
 	       "  -c, --config FILE      read FILE, a client configuration of frp (TOML, YAML, JSON, INI)\n"
@@ -101,12 +106,12 @@ static bool cli_take_command(struct cli *cli, const char *arg)
 	static const struct {
 		const char *name;
 		enum cli_action action;
-	} commands[] = { { "verify", CLI_VERIFY }, { "reload", CLI_RELOAD },
-			 { "status", CLI_STATUS }, { "stop", CLI_STOP },
-			 { "tcp", CLI_PROXY },	   { "udp", CLI_PROXY },
-			 { "http", CLI_PROXY },	   { "https", CLI_PROXY },
-			 { "tcpmux", CLI_PROXY },  { "stcp", CLI_PROXY },
-			 { "sudp", CLI_PROXY } };
+	} commands[] = {
+		{ "verify", CLI_VERIFY }, { "reload", CLI_RELOAD }, { "check", CLI_CHECK },
+		{ "status", CLI_STATUS }, { "stop", CLI_STOP },	    { "tcp", CLI_PROXY },
+		{ "udp", CLI_PROXY },	  { "http", CLI_PROXY },    { "https", CLI_PROXY },
+		{ "tcpmux", CLI_PROXY },  { "stcp", CLI_PROXY },    { "sudp", CLI_PROXY }
+	};
 
 	if (cli->action == CLI_PROXY && strcmp(arg, "visitor") == 0 &&
 	    (strcmp(cli->type, "stcp") == 0 || strcmp(cli->type, "sudp") == 0)) {
@@ -194,6 +199,9 @@ static int cli_take_option(struct cli_reader *rd, const struct cli_option *o, co
 		r = cli_take_switch(rd, arg, value, &is_on);
 		cli->is_lenient = !is_on;
 		return r;
+	case CLI_USE_JSON: return cli_take_switch(rd, arg, value, &cli->want_json);
+	case CLI_USE_READY: return cli_take_switch(rd, arg, value, &cli->want_ready);
+	case CLI_USE_WATCH: return cli_take_switch(rd, arg, value, &cli->want_watch);
 	case CLI_USE_UNSAFE: return cli_take_unsafe(rd, arg, value);
 	case CLI_USE_TIMEOUT:
 		if (text_parse_duration(value, CLI_TIMEOUT_MAX_MS, &ms) != 0 || ms < 1000)
@@ -285,6 +293,11 @@ static int cli_settle(struct cli_reader *rd)
 	if (cli->folder != NULL &&
 	    (cli->file != NULL || cli->action != CLI_RUN || cli->command != NULL))
 		return cli_refuse(rd, "the option", "--config_dir", " stands alone");
+	if (cli->want_json && cli->action != CLI_CHECK && cli->action != CLI_STATUS)
+		return cli_refuse(rd, "the option", "--json", " is none of this command");
+	if ((cli->want_ready || cli->want_watch) && cli->action != CLI_STATUS)
+		return cli_refuse(rd, "the option", cli->want_ready ? "--ready" : "--watch",
+				  " is none of this command");
 	if (rd->is_timed && cli->action != CLI_RELOAD && cli->action != CLI_STATUS &&
 	    cli->action != CLI_STOP)
 		return cli_refuse(rd, "the option", "--api-timeout", " is none of this command");

@@ -12,6 +12,7 @@ enum cli_action {
 	CLI_SHOW_HELP,
 	CLI_SHOW_VERSION,
 	CLI_VERIFY,
+	CLI_CHECK,
 	CLI_RELOAD,
 	CLI_STATUS,
 	CLI_STOP,
@@ -36,7 +37,9 @@ struct cli {
 	bool is_lenient;      /* --strict_config=false */
 	bool may_exec;	      /* --allow-unsafe=TokenSourceExec */
 	unsigned timeout_s;   /* of reload, status and stop: --api-timeout; default 30 */
-	const char *type;     /* of CLI_PROXY and CLI_VISITOR: "tcp" */
+	bool want_json;	      /* of check and status */
+	bool want_ready, want_watch; /* of status */
+	const char *type;	     /* of CLI_PROXY and CLI_VISITOR: "tcp" */
 	struct cli_flag flags[CLI_FLAGS_MAX];
 	size_t n_flags;
 };

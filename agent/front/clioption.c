@@ -22,6 +22,10 @@ static const struct cli_option options[] = {
 
 	{ "api-timeout",      0,   CLI_USE_TIMEOUT, CLI_FORM_TEXT,   NULL, NULL, false },
 
+	{ "json",	      0,   CLI_USE_JSON,    CLI_FORM_SWITCH, NULL, NULL, false },
+	{ "ready",	      0,   CLI_USE_READY,   CLI_FORM_SWITCH, NULL, NULL, false },
+	{ "watch",	      0,   CLI_USE_WATCH,   CLI_FORM_SWITCH, NULL, NULL, false },
+
 	{ "server-addr",      's', CLI_USE_COMMON,  CLI_FORM_TEXT,   "serverAddr", NULL, false },
 	{ "server-port",      'P', CLI_USE_COMMON,  CLI_FORM_TEXT,   "serverPort", NULL, false },
 	{ "protocol",	      'p', CLI_USE_COMMON,  CLI_FORM_TEXT,   "transport.protocol", NULL, false },

@@ -14,6 +14,10 @@ enum cli_use {
 	CLI_USE_UNSAFE,
 	/* reload, status, stop */
 	CLI_USE_TIMEOUT,
+	/* how check and status show */
+	CLI_USE_JSON,
+	CLI_USE_READY,
+	CLI_USE_WATCH,
 	/* one proxy or visitor */
 	CLI_USE_COMMON,	 /* @path at the top */
 	CLI_USE_PROXY,	 /* @path of the proxy */

@@ -9,9 +9,6 @@
 #include "agent/base/loop.h"
 #include "proto/base/limits.h"
 
-/* What an MLNode has, and what it had before that. */
-static const char path_ready[] = "/readyz", path_state[] = "/api/v1/state";
-
 /* The target is a conf_proxy that does not own. */
 static void watch_aim(struct watch *w, const char *path)
 {
@@ -102,7 +99,7 @@ static void watch_on_answer(void *arg, int status, const char *error)
 	}
 	if (status == 404 && w->conf->ready.path == NULL) {
 		w->is_at_other_path = !w->is_at_other_path;
-		watch_aim(w, w->is_at_other_path ? path_state : path_ready);
+		watch_aim(w, w->is_at_other_path ? WATCH_PATH_OLD : WATCH_PATH);
 		if (w->is_at_other_path)
 			w->target.health.interval_ms = 0;
 	}
@@ -146,7 +143,7 @@ void watch_init(struct watch *w, struct loop *l, struct resolver *r, const struc
 			},
 		},
 	};
-	watch_aim(w, conf->ready.path != NULL ? conf->ready.path : path_ready);
+	watch_aim(w, conf->ready.path != NULL ? conf->ready.path : WATCH_PATH);
 	watch_pace(w);
 	health_init(&w->health, l, r, &w->target, watch_on_health, watch_on_gone, w);
 	w->health.on_answer = watch_on_answer;

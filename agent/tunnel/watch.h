@@ -11,6 +11,11 @@
 #include "agent/conf/schema.h"
 #include "agent/tunnel/health.h"
 
+/* What is asked for when the configuration names no path: what an MLNode has, and what it had
+ * before that. */
+#define WATCH_PATH "/readyz"
+#define WATCH_PATH_OLD "/api/v1/state" /* when the first is unknown there (404) */
+
 struct watch {
 	/* read-only */
 	bool is_ready;
