@@ -21,9 +21,11 @@ LOGS = BUILD / "log"
 # The suites of meson.build, in the order of the floors.
 SUITES = ("unit", "sim", "vectors", "loop", "fuzz")
 # --only takes a suite or one of these.
-OTHERS = ("checks", "static", "e2e", "conformance")
+OTHERS = ("checks", "static", "e2e", "conformance", "docker")
 # True once mltunnel is meant to pass frp's own suite: then the part conformance is run without being asked for.
 CONFORMANCE_BY_DEFAULT = False
+# True once release and images are meant to be tested in each whole run: then the part docker needs an engine.
+DOCKER_BY_DEFAULT = False
 
 # Build directory -> environment and options of its setup.
 BUILDS = {
@@ -370,6 +372,16 @@ def run_conformance(tally, name, version, n_runs):
     tally.add(part, cases, time.monotonic() - began, log)
 
 
+def run_docker(tally, full):
+    """Release and images on a real engine, which builds what it needs by itself."""
+    began, log = time.monotonic(), LOGS / "docker-engine.log"
+    status = run(log, ["scripts/setup", "docker"]) or run(log, ["docker", "info"], append=True)
+    if status:
+        tally.add("docker", [(f"no engine: {last_words(log)}", "fail")], time.monotonic() - began, log)
+        return
+    run_pytest(tally, "docker", "tests/docker", [], {"MLTUNNEL_FULL": "1" if full else ""})
+
+
 # ---- the whole ----------------------------------------------------------------------------------------------------
 
 
@@ -396,8 +408,10 @@ def main():
     chosen = set(args.only or (*SUITES, *OTHERS))
     if not args.only and not CONFORMANCE_BY_DEFAULT:
         chosen -= {"conformance"}
+    if not args.only and not DOCKER_BY_DEFAULT:
+        chosen -= {"docker"}
     if args.quick and not args.only:
-        chosen -= {"static", "e2e", "conformance"}
+        chosen -= {"static", "e2e", "conformance", "docker"}
     tally = Tally(strict=os.environ.get("CI") == "true")
     suites = [suite for suite in SUITES if suite in chosen]
     if "checks" in chosen:
@@ -421,6 +435,8 @@ def main():
             run_conformance(tally, "static", "0.65.0", 1)
     if "conformance" in chosen and args.full and build(tally, "clang-asan"):
         run_conformance(tally, "clang-asan", "0.70.1", 1)
+    if "docker" in chosen:
+        run_docker(tally, args.full)
     if args.full and "fuzz" in chosen:
         fuzz_for_a_while(tally)
     return tally.finish()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+# test_images.py - the agent's image by itself: small, unprivileged, and at home where name services are hostile.
+
+import json
+import socket
+import time
+
+import pytest
+from engine import HOME, call, docker, inspect, label_of_run, wait_until
+
+MIB = 1024 * 1024
+IMAGE_MAX = 6 * MIB
+HARDENED = (
+    "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--user", "65532:65532",
+)  # fmt: skip
+
+# Name services as desktops have them, and none that asks a DNS server.
+HOSTILE = """\
+FROM debian:bullseye-slim
+RUN for try in 1 2 3 4 5; do \
+      apt-get -q -o Acquire::Retries=5 update && DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=5 \
+        install --no-install-recommends libnss-myhostname libnss-mdns libnss-resolve libnss-mymachines && break; \
+      [ $try -lt 5 ] || exit 1; sleep 3; \
+    done; rm -rf /var/lib/apt/lists/*
+RUN printf '%s\\n' 'passwd: files systemd' 'group: files systemd' 'services: files' \
+      'hosts: mymachines mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] myhostname' >/etc/nsswitch.conf
+"""
+
+
+def test_all_images_are_built(images):
+    for image in images:
+        assert docker("image", "inspect", "-f", "{{.Os}}", image) == "linux"
+
+
+def test_agent_image_is_small(images):
+    assert int(docker("image", "inspect", "-f", "{{.Size}}", "mltunnel")) <= IMAGE_MAX
+
+
+def test_agent_image_holds_two_files(images, scratch_container):
+    name = scratch_container()
+    docker("create", "--name", name, "mltunnel")
+    listed = call("sh", "-c", f"docker export {name} | tar t").stdout.split()
+    made_by_engine = ("dev/", "proc/", "sys/", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf", ".dockerenv")
+    files = {path for path in listed if not path.endswith("/") and not path.startswith(made_by_engine)}
+    assert files == {"usr/bin/mltunnel", "etc/ssl/certs/ca-certificates.crt"}
+
+
+def test_agent_image_trusts_the_usual_roots_only(images, scratch_container, tmp_path):
+    """A certificate that the building machine trusts besides must not travel in the image."""
+    name = scratch_container()
+    docker("create", "--name", name, "mltunnel")
+    docker("cp", f"{name}:/etc/ssl/certs/ca-certificates.crt", tmp_path / "roots")
+    count = (tmp_path / "roots").read_text().count("BEGIN CERTIFICATE")
+    usual = docker("run", "--rm", "--entrypoint", "grep", tools_image(), "-vc", "^[#!]", "/etc/ca-certificates.conf")
+    assert count == int(usual) - 0
+
+
+def tools_image():
+    docker("build", "-f", "docker/agent/Dockerfile", "--target", "tools", "-t", "mltunnel-tools", ".", cwd=HOME, timeout=900)
+    return "mltunnel-tools"
+
+
+def test_agent_image_is_set_up_as_told(images):
+    config = json.loads(docker("image", "inspect", "-f", "{{json .Config}}", "mltunnel"))
+    assert config["User"] == "65532:65532"
+    assert config["Entrypoint"] == ["/usr/bin/mltunnel"]
+    assert config["Healthcheck"]["Test"] == ["CMD", "/usr/bin/mltunnel", "status", "--ready"]
+
+
+def test_mlnode_image_starts_the_node_through_the_agent(images):
+    config = json.loads(docker("image", "inspect", "-f", "{{json .Config}}", "mltunnel-mlnode"))
+    assert config["Entrypoint"] == ["/usr/bin/mltunnel", "run", "--", "/usr/bin/start-node"]
+    assert not config.get("Cmd")
+
+
+def test_agent_says_what_is_missing(images):
+    done = call("docker", "run", "--rm", *HARDENED, "-e", "FRP_SERVER=frps.example:7200", "mltunnel", check=False)
+    assert done.returncode == 2
+    assert "CLIENT_ID" in done.stderr and "SECRET_FRP_TOKEN" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def hostile_image(images):
+    # No context: the file comes by standard input.
+    docker("build", "-t", "mltunnel-hostile", "-", input=HOSTILE, timeout=600)
+    return "mltunnel-hostile"
+
+
+def test_foreign_name_services_are_not_asked(hostile_image, images, scratch_container, tmp_path):
+    """Static glibc would load the container's modules and abort; without dns in nsswitch.conf nothing would be found.
+    The server's name is known to the engine's DNS alone."""
+    network, server, agent = label_of_run(), scratch_container(), scratch_container()
+    docker("network", "create", "--internal", network)
+    try:
+        docker(
+            "run", "-d", "--name", server, "--network", network, "--network-alias", "the-server", "--read-only",
+            "--tmpfs", "/run:mode=0755,uid=65532,gid=65532", "-e", "SECRET_FRP_TOKEN=t0ken", "mltunnel-frps",
+        )  # fmt: skip
+        created = docker("create", "mltunnel")
+        docker("cp", f"{created}:/usr/bin/mltunnel", tmp_path / "mltunnel")
+        docker("rm", created)
+        docker(
+            "run", "-d", "--name", agent, "--network", network, *HARDENED, "-v", f"{tmp_path}/mltunnel:/usr/bin/frpc:ro",
+            "-e", "FRP_SERVER=the-server:7200", "-e", "SECRET_FRP_TOKEN=t0ken", "-e", "CLIENT_ID=0007",
+            hostile_image, "/usr/bin/frpc",
+        )  # fmt: skip
+
+        def is_known_to_server():
+            return "client-mlnode-0007" in call("docker", "logs", server).stdout
+
+        wait_until("a login of the agent", is_known_to_server, 20)
+        assert inspect(agent, "{{.State.Running}}") == "true", call("docker", "logs", agent).stderr
+        mapped = call("cat", f"/proc/{inspect(agent, '{{.State.Pid}}')}/maps").stdout
+        assert "libnss" not in mapped and ".so" not in mapped
+    finally:
+        for name in (agent, server):
+            call("docker", "rm", "-f", "-v", name, check=False)
+        docker("network", "rm", network)
+
+
+def test_localhost_needs_no_file(images, scratch_container):
+    """The image from scratch: no /etc/nsswitch.conf, and the server on "localhost"."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        name = scratch_container()
+        docker(
+            "run", "-d", "--name", name, "--network", "host", *HARDENED,
+            "-e", f"FRP_SERVER=localhost:{server.getsockname()[1]}", "-e", "SECRET_FRP_TOKEN=t", "-e", "CLIENT_ID=0001",
+            "mltunnel",
+        )  # fmt: skip
+        began = time.monotonic()
+        peer, _ = server.accept()
+        peer.close()
+        assert time.monotonic() - began < 10
