@@ -240,7 +240,7 @@ static bool roster_step(struct client *c, struct client_event *ret_ev)
 		return false;
 	}
 	m.type = MSG_CLOSE_PROXY;
-	m.close_proxy.name = e->msg->name;
+	m.close_proxy.name = roster_name(c->roster, i);
 	control_send(c, &m, "a CloseProxy cannot be sent");
 	*ret_ev = (struct client_event){
 		.kind = e->cause == ROSTER_CAUSE_LATE ? CLIENT_EV_PROXY_REFUSED : CLIENT_EV_PROXY_DOWN,

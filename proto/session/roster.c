@@ -20,6 +20,7 @@
 
 #include "proto/base/err.h"
 #include "proto/base/jitter.h"
+#include "proto/base/text.h"
 
 #define ROSTER_PATIENCE_MS 60000 /* F21: a server forgets a dead session in 42 s at most */
 
@@ -129,8 +130,18 @@ void roster_init(struct roster *r, uint64_t seed)
 	*r = (struct roster){ .rng = seed, .wake_ms = UINT64_MAX };
 }
 
+/* @name NULL: none. Without memory the alias is lost, and users of the proxy are refused. */
+static void roster_set_alias(struct roster_entry *e, const char *name)
+{
+	e->alias = mem_free(e->alias);
+	if (name != NULL && strcmp(name, e->msg->name) != 0)
+		e->alias = text_dup(name, strlen(name));
+}
+
 void roster_deinit(struct roster *r)
 {
+	for (size_t i = 0; i < r->n_entries; i++)
+		free(r->entries[i].alias);
 	free(r->entries);
 	roster_init(r, r->rng);
 }
@@ -235,6 +246,7 @@ int roster_forget(struct roster *r, size_t i)
 	MUST(i < r->n_entries && e->is_removed && e->msg != NULL);
 	if (e->is_live || e->n_stale > 0)
 		return ROSTER_E_BUSY;
+	e->alias = mem_free(e->alias);
 	e->msg = NULL;
 	e->user = NULL;
 	return 0;
@@ -259,6 +271,7 @@ void roster_stop(struct roster *r)
 		roster_enter(r, e, ROSTER_STATE_OFF, /* is_live= */ false);
 		e->n_stale = 0;
 		e->is_unsure = false;
+		e->alias = mem_free(e->alias);
 		e->cause = ROSTER_CAUSE_NONE;
 		e->was_up = false;
 	}
@@ -354,6 +367,20 @@ static struct roster_entry *roster_oldest(struct roster *r)
 	return oldest;
 }
 
+/* By the name that is asked for. */
+static int roster_find_asked(const struct roster *r, const char *name, size_t *ret_i)
+{
+	for (size_t i = 0; i < r->n_entries; i++) {
+		const struct msg_new_proxy *msg = r->entries[i].msg;
+
+		if (msg != NULL && msg->name != NULL && strcmp(msg->name, name) == 0) {
+			*ret_i = i;
+			return 0;
+		}
+	}
+	return ROSTER_E_NONE;
+}
+
 int roster_answer(struct roster *r, const char *name, const char *error, uint64_t now_ms,
 		  size_t *ret_i)
 {
@@ -363,7 +390,7 @@ int roster_answer(struct roster *r, const char *name, const char *error, uint64_
 
 	if (!r->is_open)
 		return ROSTER_E_STRANGER;
-	if (name != NULL && roster_find(r, name, &i) == 0) {
+	if (name != NULL && roster_find_asked(r, name, &i) == 0) {
 		e = &r->entries[i];
 	} else { /* a plugin of the server may have changed the name */
 		e = roster_oldest(r);
@@ -385,17 +412,25 @@ int roster_answer(struct roster *r, const char *name, const char *error, uint64_
 		roster_enter(r, e, ROSTER_STATE_UP, /* is_live= */ true);
 		e->cause = ROSTER_CAUSE_NONE;
 		e->n_refused = 0;
+		roster_set_alias(e, name);
 	}
 	*ret_i = (size_t) (e - r->entries);
 	return 0;
 }
 
+const char *roster_name(const struct roster *r, size_t i)
+{
+	const struct roster_entry *e = &r->entries[i];
+
+	return e->alias != NULL ? e->alias : e->msg->name;
+}
+
 int roster_find(const struct roster *r, const char *name, size_t *ret_i)
 {
+	if (roster_find_asked(r, name, ret_i) == 0)
+		return 0;
 	for (size_t i = 0; i < r->n_entries; i++) {
-		const struct msg_new_proxy *msg = r->entries[i].msg;
-
-		if (msg != NULL && msg->name != NULL && strcmp(msg->name, name) == 0) {
+		if (r->entries[i].alias != NULL && strcmp(r->entries[i].alias, name) == 0) {
 			*ret_i = i;
 			return 0;
 		}

@@ -42,6 +42,7 @@ struct roster_entry {
 	enum roster_cause cause;
 	bool was_up;	    /* when it left ASKED or UP last, it was UP */
 	unsigned n_refused; /* in a row */
+	char *alias; /* owned; what a plugin of the server has made of the name; NULL: nothing */
 	/* private */
 	uint64_t due_ms; /* ASKED: answer due; OFF and wanted, WAITING: ask */
 	uint64_t refused_since_ms;
@@ -94,13 +95,16 @@ void roster_stop(struct roster *r);
  * ROSTER_E_NONE: nothing now. Call until NONE after every other call. */
 enum { ROSTER_E_NONE = 1 };
 int roster_next(struct roster *r, uint64_t now_ms, size_t *ret_i, bool *ret_close);
-/* A NewProxyResp arrived. Matched by name, else to the oldest ask that is unanswered. @error NULL
- * or "": accepted. 0 and *ret_i, which is UP or WAITING now; ROSTER_E_STRANGER: nobody asked
- * (ignored); ROSTER_E_STALE: the answer to an ask that was given up. */
+/* A NewProxyResp arrived. Matched by name, else to the oldest ask that is unanswered, which has
+ * that name as its alias then. @error NULL or "": accepted. 0 and *ret_i, which is UP or WAITING
+ * now; ROSTER_E_STRANGER: nobody asked (ignored); ROSTER_E_STALE: the answer to an ask that was
+ * given up. */
 enum { ROSTER_E_STRANGER = 2, ROSTER_E_STALE = 3 };
 int roster_answer(struct roster *r, const char *name, const char *error, uint64_t now_ms,
 		  size_t *ret_i);
-/* Find by the wire name; ROSTER_E_NONE when unknown. */
+/* What the server calls it: the name asked for, or its alias. Valid until the next call. */
+const char *roster_name(const struct roster *r, size_t i);
+/* Find by the wire name, else by an alias; ROSTER_E_NONE when unknown. */
 int roster_find(const struct roster *r, const char *name, size_t *ret_i);
 /* Want it, or withdraw it (CloseProxy follows by roster_next). */
 void roster_want(struct roster *r, size_t i, bool is_wanted, uint64_t now_ms);

@@ -622,6 +622,45 @@ static void test_places_are_used_again_for_ever(void **state)
 	roster_deinit(&r);
 }
 
+static void test_an_alias_lasts_until_the_proxy_is_gone(void **state)
+{
+	struct msg_new_proxy m[2] = { { .name = "a" }, { .name = "b" } };
+	struct roster r;
+	bool is_close;
+	size_t i;
+
+	(void) state;
+	roster_init(&r, 1);
+	assert_int_equal(roster_add(&r, &m[0], NULL, &i), 0);
+	assert_int_equal(roster_add(&r, &m[1], NULL, &i), 0);
+	roster_start(&r, 0);
+	while (roster_next(&r, 0, &i, &is_close) == 0)
+		continue;
+	assert_int_equal(roster_answer(&r, "x.a", "", 1, &i), 0); /* in the order of the asks */
+	assert_int_equal(i, 0);
+	assert_int_equal(roster_answer(&r, "x.b", "", 1, &i), 0);
+	assert_int_equal(i, 1);
+	assert_int_equal(roster_find(&r, "x.a", &i), 0);
+	assert_int_equal(i, 0);
+	assert_int_equal(roster_find(&r, "b", &i), 0);
+	assert_int_equal(i, 1);
+	roster_want(&r, 1, false, 2);
+	assert_int_equal(roster_next(&r, 2, &i, &is_close), 0);
+	assert_true(is_close && i == 1);
+	assert_string_equal(roster_name(&r, i), "x.b"); /* what the server has to hear */
+	roster_want(&r, 1, true, 3);
+	assert_int_equal(roster_next(&r, 3, &i, &is_close), 0);
+	assert_int_equal(roster_answer(&r, "b", "", 4, &i), 0); /* the plugin thinks better of it */
+	assert_string_equal(roster_name(&r, 1), "b");
+	assert_int_equal(roster_find(&r, "x.b", &i), ROSTER_E_NONE);
+	roster_stop(&r);
+	assert_int_equal(roster_find(&r, "x.a", &i), ROSTER_E_NONE);
+	roster_start(&r, 5);
+	assert_int_equal(roster_next(&r, 5, &i, &is_close), 0);
+	assert_int_equal(roster_answer(&r, "x.a", "", 5, &i), 0);
+	roster_deinit(&r); /* and nothing leaks */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -637,6 +676,7 @@ int main(void)
 		cmocka_unit_test(test_a_removed_one_gives_its_place_away_when_it_is_closed),
 		cmocka_unit_test(test_a_removed_one_may_come_back_before_its_answer),
 		cmocka_unit_test(test_places_are_used_again_for_ever),
+		cmocka_unit_test(test_an_alias_lasts_until_the_proxy_is_gone),
 		cmocka_unit_test(test_random_lives),
 		cmocka_unit_test(test_random_lives_with_a_server_that_swallows_answers),
 		cmocka_unit_test(test_random_lives_with_a_server_that_changes_names),
