@@ -62,9 +62,7 @@ static void reload_server(struct uplink *u, const struct link_server *next)
 	retry_lost(&u->retry, RETRY_NETWORK, loop_now_ms(u->loop));
 	retry_hurry(&u->retry, loop_now_ms(u->loop)); /* somebody wants it now */
 	uplink_close(u);
-	joined_end_all(&u->users);
-	wrap_abandon_all(&u->solo_wraps);
-	solo_close_all(&u->solos);
+	uplink_drop_users(u);
 }
 
 int uplink_reload(struct uplink *u, const struct conf *conf)

@@ -78,11 +78,22 @@ static void uplink_on_proxies(void *arg)
 
 /* -- the end of a connection -- */
 
+void uplink_drop_users(struct uplink *u)
+{
+	joined_end_all(&u->users);
+	wrap_abandon_all(&u->solo_wraps);
+	solo_close_all(&u->solos);
+}
+
 /* Everything of the connection is gone: wait for the next try, or end. */
 static void uplink_closed(struct uplink *u)
 {
 	if (u->state != UPLINK_STATE_CLOSING || u->has_link)
 		return;
+	if (u->is_ending) { /* perhaps since a moment: a try had failed already */
+		uplink_drop_users(u);
+		proxyset_stop(&u->proxies);
+	}
 	if ((u->is_ending || u->has_next) &&
 	    (!list_is_empty(&u->users.all) || !list_is_empty(&u->solos.solos)))
 		return;
@@ -116,9 +127,7 @@ void uplink_close(struct uplink *u)
 	u->works.client = NULL;
 	solo_close_unjoined(&u->solos);
 	if (u->is_ending) {
-		joined_end_all(&u->users);
-		wrap_abandon_all(&u->solo_wraps);
-		solo_close_all(&u->solos);
+		uplink_drop_users(u);
 		proxyset_stop(&u->proxies);
 	}
 	proxyset_lost(&u->proxies);

@@ -65,3 +65,5 @@ struct uplink {
 
 /* Tear down: relays are reset, the connection is closed; what follows comes from the loop. */
 void uplink_close(struct uplink *u);
+/* End all users, also those whose connections would outlive the session. */
+void uplink_drop_users(struct uplink *u);

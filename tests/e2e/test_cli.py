@@ -314,17 +314,26 @@ class Watched:
         return self.child.poll() is None
 
 
+def test_signal_right_after_a_failed_try(start):
+    """Nobody answers anywhere: the first try and the first question to the node have just failed."""
+    for _ in range(20):
+        agent = start()
+        agent.wait_line("connect to server error")
+        agent.signal(signal.SIGTERM)
+        assert agent.wait(3) == 0
+
+
 def test_hangup_never_kills(start, tmp_path):
     agent = start()
     agent.wait_line(START)
     agent.signal(signal.SIGHUP)
-    agent.wait_line("nothing to reload in environment mode")
+    agent.wait_line("nothing to reload")
     agent.signal(signal.SIGHUP)
-    agent.wait_line("nothing to reload in environment mode", count=2)
+    agent.wait_line("nothing to reload", count=2)
     other = start("-c", write_ini(tmp_path / "frpc.ini"))
     other.wait_line(START)
     other.signal(signal.SIGHUP)
-    other.wait_line("reload is not supported by this version")
+    other.wait_line("reload success")
     for one in (agent, other):
         assert one.is_running()
 
