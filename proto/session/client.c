@@ -1,67 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client.c - one session of an frp client: who gets which bytes, and what follows from them. Floor 2.
+/* client.c - one session of an frp client: who gets which bytes, and what follows from them.
+ * Floor 2.
  *
- * client_next() is the whole machine: it first does what is due (proxies to ask for, work connections to open), then looks at
- * the bytes it still holds (rest of a work's first data, of the control channel), then asks the mux for more. */
+ * client_next() is the whole machine: it first does what is due (proxies to ask for, work
+ * connections to open), then looks at the bytes it still holds (rest of a work's first data, of the
+ * control channel), then asks the mux for more. */
 #include "proto/session/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/session/beat.h"
-#include "proto/session/mux.h"
-#include "proto/session/works.h"
+#include "proto/session/clientstate.h"
 
 #define CONTROL_PIECE 8192 /* of control bytes per ctl frame */
-
-enum client_state { CLIENT_STATE_OPENING, CLIENT_STATE_UP, CLIENT_STATE_LEAVING, CLIENT_STATE_BYE, CLIENT_STATE_DEAD };
-
-struct client {
-	struct client_params p;
-	struct roster *roster; /* borrowed */
-	enum client_state state;
-	uint64_t now_ms, created_ms;
-	struct mux *mux; /* NULL without tcpMux */
-	struct mux_stream *control;
-	struct chan chan;
-	struct login login;
-	struct beat beat;
-	uint64_t login_due_ms, login_held_ms, heartbeat_due_ms, goaway_due_ms;
-	bool has_heard;	   /* any byte of the server */
-	bool is_roster_due; /* roster_next() may have something */
-	bool is_dead_told;
-	struct span control_in; /* lent bytes not looked at yet */
-	bool is_control_due; /* messages may be left in it, or in a record that the layer holds */
-	struct works works;
-	struct msg msg; /* what the last event pointed to */
-	enum client_cause cause;
-	char text[512];
-};
 
 const char *client_cause_name(enum client_cause c)
 {
 	switch (c) {
-	case CLIENT_CAUSE_NONE:
-		return "none";
-	case CLIENT_CAUSE_SERVER_CLOSED:
-		return "server closed";
-	case CLIENT_CAUSE_REPLACED:
-		return "replaced";
-	case CLIENT_CAUSE_REFUSED:
-		return "refused";
-	case CLIENT_CAUSE_LATE:
-		return "login unanswered";
-	case CLIENT_CAUSE_SILENT:
-		return "path silent";
-	case CLIENT_CAUSE_PROTOCOL:
-		return "protocol error";
-	case CLIENT_CAUSE_GOAWAY:
-		return "server going away";
-	case CLIENT_CAUSE_MEMORY:
-		return "out of memory";
-	case CLIENT_CAUSE_LEFT:
-		return "left";
+	case CLIENT_CAUSE_NONE: return "none";
+	case CLIENT_CAUSE_SERVER_CLOSED: return "server closed";
+	case CLIENT_CAUSE_REPLACED: return "replaced";
+	case CLIENT_CAUSE_REFUSED: return "refused";
+	case CLIENT_CAUSE_LATE: return "login unanswered";
+	case CLIENT_CAUSE_SILENT: return "path silent";
+	case CLIENT_CAUSE_PROTOCOL: return "protocol error";
+	case CLIENT_CAUSE_GOAWAY: return "server going away";
+	case CLIENT_CAUSE_MEMORY: return "out of memory";
+	case CLIENT_CAUSE_LEFT: return "left";
 	}
 	return "?";
 }
@@ -72,7 +38,8 @@ static void client_die(struct client *c, enum client_cause cause, const char *te
 		return;
 	c->state = CLIENT_STATE_DEAD;
 	c->cause = cause;
-	(void) snprintf(c->text, sizeof(c->text), "%s", text); /* cut: the server's text may be long */
+	(void) snprintf(c->text, sizeof(c->text), "%s",
+			text); /* cut: the server's text may be long */
 	roster_stop(c->roster);
 }
 
@@ -82,12 +49,7 @@ static void client_die_of(struct client *c, int err, const char *what)
 		   err == -ENOMEM ? "out of memory" : what);
 }
 
-static int64_t client_stamp(const struct client *c)
-{
-	return c->p.wall_s + (int64_t) ((c->now_ms - c->created_ms) / 1000);
-}
-
-/* -- start and end ------------------------------------------------------------------------------------------------ */
+/* -- start and end -- */
 
 static int client_start(struct client *c)
 {
@@ -111,7 +73,8 @@ static int client_start(struct client *c)
 	return login_start(&c->login, &c->chan);
 }
 
-int client_new(struct client **ret_c, const struct client_params *p, struct roster *roster, uint64_t now_ms)
+int client_new(struct client **ret_c, const struct client_params *p, struct roster *roster,
+	       uint64_t now_ms)
 {
 	CLEANUP(client_free) struct client *c = calloc(1, sizeof(*c));
 	int err;
@@ -156,7 +119,7 @@ struct client *client_free(struct client *c)
 	return NULL;
 }
 
-/* -- to the server ------------------------------------------------------------------------------------------------ */
+/* -- to the server -- */
 
 /* Move what the control channel has to say into ctl, as far as credit and room go. */
 static void control_flush(struct client *c)
@@ -165,7 +128,8 @@ static void control_flush(struct client *c)
 
 	while (c->mux != NULL && (piece = span_head(chan_out(&c->chan), CONTROL_PIECE)).len > 0) {
 		if (mux_write_urgent(c->mux, c->control, piece) != 0)
-			return; /* credit or room: the next drain tries again; closed: the mux says why */
+			return; /* credit or room: the next drain tries again; closed: the mux says
+				   why */
 		chan_sent(&c->chan, piece.len);
 	}
 }
@@ -243,20 +207,23 @@ static bool roster_step(struct client *c, struct client_event *ret_ev)
 	m.close_proxy.name = roster_name(c->roster, i);
 	control_send(c, &m, "a CloseProxy cannot be sent");
 	*ret_ev = (struct client_event){
-		.kind = e->cause == ROSTER_CAUSE_LATE ? CLIENT_EV_PROXY_REFUSED : CLIENT_EV_PROXY_DOWN,
+		.kind = e->cause == ROSTER_CAUSE_LATE ? CLIENT_EV_PROXY_REFUSED
+						      : CLIENT_EV_PROXY_DOWN,
 		.proxy = i,
 		.text = "the server did not answer",
 	};
 	return e->cause == ROSTER_CAUSE_LATE || (e->cause == ROSTER_CAUSE_PARTNER && e->was_up);
 }
 
-/* -- control channel ---------------------------------------------------------------------------------------------- */
+/* -- control channel -- */
 
 /* The login was answered. True: *ret_ev is an event. */
 static bool login_ended(struct client *c, struct client_event *ret_ev)
 {
 	if (c->login.state != LOGIN_STATE_DONE) {
-		client_die(c, c->login.state == LOGIN_STATE_REFUSED ? CLIENT_CAUSE_REFUSED : CLIENT_CAUSE_PROTOCOL,
+		client_die(c,
+			   c->login.state == LOGIN_STATE_REFUSED ? CLIENT_CAUSE_REFUSED
+								 : CLIENT_CAUSE_PROTOCOL,
 			   c->login.error);
 		return false;
 	}
@@ -266,12 +233,14 @@ static bool login_ended(struct client *c, struct client_event *ret_ev)
 	roster_start(c->roster, c->now_ms);
 	c->is_roster_due = true;
 	if (c->p.heartbeat_ms != UINT64_MAX)
-		c->heartbeat_due_ms = c->now_ms; /* the first one right after the login, as frpc does */
+		c->heartbeat_due_ms =
+			c->now_ms; /* the first one right after the login, as frpc does */
 	*ret_ev = (struct client_event){ .kind = CLIENT_EV_LOGIN, .text = c->login.server_version };
 	return true;
 }
 
-static bool proxy_answered(struct client *c, const struct msg_new_proxy_resp *r, struct client_event *ret_ev)
+static bool proxy_answered(struct client *c, const struct msg_new_proxy_resp *r,
+			   struct client_event *ret_ev)
 {
 	bool is_refused = r->error != NULL && r->error[0] != '\0';
 	size_t i;
@@ -300,10 +269,10 @@ static bool control_message(struct client *c, struct client_event *ret_ev)
 		}
 		works_ask(&c->works);
 		return false;
-	case MSG_NEW_PROXY_RESP:
-		return proxy_answered(c, &c->msg.new_proxy_resp, ret_ev);
+	case MSG_NEW_PROXY_RESP: return proxy_answered(c, &c->msg.new_proxy_resp, ret_ev);
 	case MSG_PONG:
-		*ret_ev = (struct client_event){ .kind = CLIENT_EV_PONG_ERROR, .text = c->msg.pong.error };
+		*ret_ev = (struct client_event){ .kind = CLIENT_EV_PONG_ERROR,
+						 .text = c->msg.pong.error };
 		return c->msg.pong.error != NULL && c->msg.pong.error[0] != '\0';
 	case MSG_NONE:
 	case MSG_LOGIN:
@@ -321,7 +290,8 @@ static bool control_message(struct client *c, struct client_event *ret_ev)
 	case MSG_NAT_HOLE_RESP:
 	case MSG_NAT_HOLE_SID:
 	case MSG_NAT_HOLE_REPORT:
-		return false; /* registered types that mean nothing here are ignored by both sides */
+		return false; /* registered types that mean nothing here are ignored by both sides
+			       */
 	}
 	return false;
 }
@@ -348,7 +318,9 @@ static bool control_step(struct client *c, struct client_event *ret_ev)
 		return false;
 	}
 	if (err != 0) {
-		client_die_of(c, err, c->chan.why != NULL ? c->chan.why : "the control channel cannot be read");
+		client_die_of(c, err,
+			      c->chan.why != NULL ? c->chan.why
+						  : "the control channel cannot be read");
 		return false;
 	}
 	return control_message(c, ret_ev);
@@ -357,14 +329,15 @@ static bool control_step(struct client *c, struct client_event *ret_ev)
 static void control_ended(struct client *c)
 {
 	if (c->state == CLIENT_STATE_OPENING)
-		client_die(c, CLIENT_CAUSE_SERVER_CLOSED, "the server closed the channel before it answered the login");
+		client_die(c, CLIENT_CAUSE_SERVER_CLOSED,
+			   "the server closed the channel before it answered the login");
 	else if (c->state == CLIENT_STATE_BYE)
 		client_die(c, CLIENT_CAUSE_LEFT, "");
 	else
 		client_die(c, CLIENT_CAUSE_REPLACED, "the server ended the control channel");
 }
 
-/* -- events of the mux -------------------------------------------------------------------------------------------- */
+/* -- events of the mux -- */
 
 /* Translate one event of the mux. True: *ret_ev is an event. */
 static bool client_on_mux(struct client *c, const struct mux_event *me, struct client_event *ret_ev)
@@ -395,16 +368,13 @@ static bool client_on_mux(struct client *c, const struct mux_event *me, struct c
 		if (c->goaway_due_ms == UINT64_MAX) /* a second one moves nothing */
 			c->goaway_due_ms = c->now_ms + WAIT_GOAWAY_MS;
 		return false;
-	case MUX_EV_DEAD:
-		client_die(c, CLIENT_CAUSE_PROTOCOL, me->why);
-		return false;
-	case MUX_EV_OPENED: /* cannot be: a client's mux refuses SYNs */
-		return false;
+	case MUX_EV_DEAD: client_die(c, CLIENT_CAUSE_PROTOCOL, me->why); return false;
+	case MUX_EV_OPENED: /* cannot be: a client's mux refuses SYNs */ return false;
 	}
 	return false;
 }
 
-/* -- the machine -------------------------------------------------------------------------------------------------- */
+/* -- the machine -- */
 
 void client_feed(struct client *c, struct span in, uint64_t now_ms)
 {
@@ -424,7 +394,8 @@ void client_feed(struct client *c, struct span in, uint64_t now_ms)
 
 void client_lost(struct client *c, const char *text)
 {
-	client_die(c, c->state == CLIENT_STATE_BYE ? CLIENT_CAUSE_LEFT : CLIENT_CAUSE_SERVER_CLOSED, text);
+	client_die(c, c->state == CLIENT_STATE_BYE ? CLIENT_CAUSE_LEFT : CLIENT_CAUSE_SERVER_CLOSED,
+		   text);
 }
 
 /* What the last event showed is no longer needed. */
@@ -436,7 +407,8 @@ static void client_settle(struct client *c)
 
 static bool client_step_due(struct client *c, struct client_event *ret_ev)
 {
-	while (c->is_roster_due && (c->state == CLIENT_STATE_UP || c->state == CLIENT_STATE_LEAVING)) {
+	while (c->is_roster_due &&
+	       (c->state == CLIENT_STATE_UP || c->state == CLIENT_STATE_LEAVING)) {
 		if (roster_step(c, ret_ev))
 			return true;
 		if (!control_has_room(c))
@@ -444,7 +416,8 @@ static bool client_step_due(struct client *c, struct client_event *ret_ev)
 	}
 	if (c->state == CLIENT_STATE_UP && works_open(&c->works, c->now_ms, client_stamp(c)) != 0)
 		client_die(c, CLIENT_CAUSE_MEMORY, "out of memory");
-	if (c->goaway_due_ms != UINT64_MAX && (c->works.n_joined == 0 || c->goaway_due_ms <= c->now_ms))
+	if (c->goaway_due_ms != UINT64_MAX &&
+	    (c->works.n_joined == 0 || c->goaway_due_ms <= c->now_ms))
 		client_die(c, CLIENT_CAUSE_GOAWAY, "the server takes no new streams (GoAway)");
 	if (c->state == CLIENT_STATE_BYE && client_drain(c).len == 0)
 		client_die(c, CLIENT_CAUSE_LEFT, "");
@@ -481,7 +454,8 @@ int client_next(struct client *c, struct client_event *ret_ev)
 		if (c->state == CLIENT_STATE_DEAD)
 			break;
 		if (!has_more) {
-			beat_set_busy(&c->beat, c->state == CLIENT_STATE_OPENING || c->works.n_joined > 0);
+			beat_set_busy(&c->beat,
+				      c->state == CLIENT_STATE_OPENING || c->works.n_joined > 0);
 			return CLIENT_E_MORE;
 		}
 		if (client_step_input(c, ret_ev, &has_more))
@@ -490,11 +464,13 @@ int client_next(struct client *c, struct client_event *ret_ev)
 	if (c->is_dead_told)
 		return CLIENT_E_MORE;
 	c->is_dead_told = true;
-	*ret_ev = (struct client_event){ .kind = CLIENT_EV_DEAD, .cause = c->cause, .text = c->text };
+	*ret_ev = (struct client_event){ .kind = CLIENT_EV_DEAD,
+					 .cause = c->cause,
+					 .text = c->text };
 	return 0;
 }
 
-/* -- time --------------------------------------------------------------------------------------------------------- */
+/* -- time -- */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -526,7 +502,8 @@ uint64_t client_deadline(const struct client *c)
 	return min_u64(due, beat_deadline(&c->beat));
 }
 
-/* A login may be parked behind an old session of ours: it is held while the server's mux shows life. */
+/* A login may be parked behind an old session of ours: it is held while the server's mux shows
+ * life. */
 static void login_tick(struct client *c)
 {
 	if (c->state != CLIENT_STATE_OPENING || c->login_due_ms > c->now_ms)
@@ -542,15 +519,15 @@ static void beat_act(struct client *c)
 	switch (beat_tick(&c->beat, c->now_ms)) {
 	case BEAT_E_PING:
 		if (c->mux != NULL)
-			(void) mux_ping(c->mux, c->beat.ping_id); /* no room: the queue is full of what nobody reads */
+			(void) mux_ping(c->mux, c->beat.ping_id); /* no room: the queue is full of
+								     what nobody reads */
 		else if (c->state != CLIENT_STATE_OPENING)
 			heartbeat_send(c);
 		break;
 	case BEAT_E_DEAD:
 		client_die(c, CLIENT_CAUSE_SILENT, "nothing arrives from the server any more");
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -575,97 +552,7 @@ void client_sync(struct client *c, uint64_t now_ms)
 	c->is_roster_due = true;
 }
 
-/* -- facts -------------------------------------------------------------------------------------------------------- */
-
-bool client_is_up(const struct client *c)
-{
-	return c->state == CLIENT_STATE_UP || c->state == CLIENT_STATE_LEAVING;
-}
-
-const char *client_run_id(const struct client *c)
-{
-	return c->login.run_id;
-}
-
-const char *client_server_version(const struct client *c)
-{
-	return c->login.server_version;
-}
-
-size_t client_n_joined(const struct client *c)
-{
-	return c->works.n_joined;
-}
-
-uint64_t client_rtt_ms(const struct client *c)
-{
-	return c->beat.rtt_ms;
-}
-
-/* -- works -------------------------------------------------------------------------------------------------------- */
-
-int client_open_visit(struct client *c, const struct visit_params *p, void *user, struct client_work **ret_w)
-{
-	if (c->state != CLIENT_STATE_UP || c->mux == NULL)
-		return CLIENT_E_DOWN;
-	return works_visit(&c->works, p, user, c->now_ms, client_stamp(c), ret_w);
-}
-
-void client_work_set_user(struct client_work *w, void *user)
-{
-	w->user = user;
-}
-
-void client_consume(struct client *c, struct client_work *w, size_t n)
-{
-	mux_consume(c->mux, w->stream, n);
-}
-
-int client_reserve(struct client *c, struct client_work *w, uint8_t **ret_dst, size_t *ret_cap)
-{
-	return mux_reserve(c->mux, w->stream, ret_dst, ret_cap);
-}
-
-void client_commit(struct client *c, struct client_work *w, size_t n)
-{
-	mux_commit(c->mux, w->stream, n);
-}
-
-void client_want(struct client *c, struct client_work *w)
-{
-	mux_want(c->mux, w->stream);
-}
-
-int client_turn(struct client *c, void **ret_user, size_t *ret_quantum)
-{
-	struct mux_stream *s;
-	void *work;
-	int err;
-
-	if (c->mux == NULL)
-		return MUX_E_MORE;
-	err = mux_turn(c->mux, &s, &work, ret_quantum);
-	if (err == 0)
-		*ret_user = ((struct client_work *) work)->user;
-	return err;
-}
-
-void client_fin(struct client *c, struct client_work *w)
-{
-	mux_fin(c->mux, w->stream);
-}
-
-void client_rst(struct client *c, struct client_work *w)
-{
-	mux_rst(c->mux, w->stream);
-}
-
-void client_forget(struct client *c, struct client_work *w)
-{
-	works_forget(&c->works, w);
-}
-
-/* -- leaving ------------------------------------------------------------------------------------------------------ */
+/* -- leaving -- */
 
 void client_leave(struct client *c, uint64_t now_ms)
 {

@@ -72,7 +72,7 @@ static void knock_bad(struct knock *k, const char *words)
 	knock_end(k, KNOCK_STATE_BAD, KNOCK_CAUSE_OTHER, "%s", words);
 }
 
-/* -- HTTP CONNECT ---------------------------------------------------------- */
+/* -- HTTP CONNECT -- */
 
 static void http_put_basic(struct knock *k)
 {
@@ -122,7 +122,7 @@ static bool is_digit(char c)
 static void http_read_status(struct knock *k)
 {
 	const char *s = (const char *) k->in;
-	const char *code = s + sizeof("HTTP/1.1 ") - 1;
+	char *code = (char *) k->in + sizeof("HTTP/1.1 ") - 1;
 	unsigned status;
 
 	k->in[k->n_in < sizeof(k->in) ? k->n_in : sizeof(k->in) - 1] = '\0';
@@ -134,6 +134,9 @@ static void http_read_status(struct knock *k)
 	}
 	status = (unsigned) (code[0] - '0') * 100 + (unsigned) (code[1] - '0') * 10 +
 		 (unsigned) (code[2] - '0');
+	/* A proxy that repeats our password gets no words. */
+	if (k->via->password[0] != '\0' && strstr(code, k->via->password) != NULL)
+		code[3] = '\0';
 	if (status != 200)
 		knock_end(k, KNOCK_STATE_REFUSED, http_cause_of(status),
 			  "the proxy refused: HTTP %s", code);
@@ -173,7 +176,7 @@ static void http_on_byte(struct knock *k, uint8_t byte)
 		k->in[k->n_in++] = byte;
 }
 
-/* -- SOCKS5 ---------------------------------------------------------------- */
+/* -- SOCKS5 -- */
 
 static void socks_offer(struct knock *k)
 {
@@ -305,7 +308,7 @@ static void socks_on_byte(struct knock *k, uint8_t byte)
 	socks_on_answer(k);
 }
 
-/* -- both ------------------------------------------------------------------ */
+/* -- both -- */
 
 int knock_start(struct knock *k, const struct hopurl *via, const char *host, uint16_t port)
 {

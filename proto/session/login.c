@@ -72,8 +72,7 @@ void login_deinit(struct login *l)
 	secret_wipe(l, sizeof(*l));
 }
 
-/* -- to the server
- * --------------------------------------------------------------------------------- */
+/* -- to the server -- */
 
 static int login_send_hello(struct login *l, struct chan *c)
 {
@@ -126,8 +125,7 @@ int login_start(struct login *l, struct chan *c)
 	return 0;
 }
 
-/* -- from the server
- * ------------------------------------------------------------------------------- */
+/* -- from the server -- */
 
 static int login_new_layer(struct login *l, struct layer **ret_layer)
 {

@@ -224,8 +224,7 @@ uint64_t works_deadline(const struct works *ws)
 	return due_ms < ws->tokens_ms + 1 ? due_ms : ws->tokens_ms + 1;
 }
 
-/* -- what the server says
- * ----------------------------------------------------------------------------------------- */
+/* -- what the server says -- */
 
 void works_feed(struct works *ws, struct client_work *w, struct span in)
 {
