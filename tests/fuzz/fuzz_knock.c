@@ -26,7 +26,7 @@ static enum knock_state run(const char *url, struct span stream, size_t piece, s
 	}
 	MUST((r == 0) == (k.state != KNOCK_STATE_ASKING));
 	MUST((k.state == KNOCK_STATE_REFUSED || k.state == KNOCK_STATE_BAD) == (k.why[0] != '\0'));
-	MUST(strstr(k.why, "hunter2") == NULL);
+	MUST(!via.has_user || strstr(k.why, "hunter2") == NULL); /* it may be repeated to us */
 	r = (int) k.state;
 	knock_deinit(&k);
 	return (enum knock_state) r;

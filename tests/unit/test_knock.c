@@ -107,6 +107,8 @@ static void test_connect_refused_or_nonsense(void **state)
 		  "the proxy refused: HTTP 502 Bad Gateway" },
 		{ "HTTP/1.1 400 \x1b[31mred\"\r\n", KNOCK_STATE_REFUSED, KNOCK_CAUSE_OTHER,
 		  "the proxy refused: HTTP 400 ?[31mred\"" },
+		{ "HTTP/1.1 407 not hunter2\r\n", KNOCK_STATE_REFUSED, KNOCK_CAUSE_LOGIN,
+		  "the proxy refused: HTTP 407" },
 		{ "HTTP/1.1 302\n", KNOCK_STATE_REFUSED, KNOCK_CAUSE_OTHER,
 		  "the proxy refused: HTTP 302" },
 		{ "HTTP/2 200 OK\r\n", KNOCK_STATE_BAD, KNOCK_CAUSE_OTHER, "not HTTP" },
