@@ -3,12 +3,14 @@
  * client.go, common.go, proxy.go, visitor.go). Floor 4. */
 #include "agent/conf/keys.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "agent/conf/schema.h"
 #include "proto/base/limits.h"
 
+#define KEYS_NAME 64 /* longer than any name of the tables */
 #define COMMON(member) offsetof(struct conf, member)
 #define PROXY(member) offsetof(struct conf_proxy, member)
 #define VISITOR(member) offsetof(struct conf_visitor, member)
@@ -200,4 +202,39 @@ const struct key *keys_find(const struct keys *keys, const char *name, bool *ret
 	}
 	*ret_is_table = is_table;
 	return NULL;
+}
+
+/* The length of the first @n_points + 1 names of @path; 0: it has fewer. */
+static size_t keys_head(const char *path, size_t n_points)
+{
+	size_t len = strcspn(path, ".");
+
+	for (; n_points > 0 && path[len] == '.'; n_points--)
+		len += 1 + strcspn(path + len + 1, ".");
+	return n_points > 0 ? 0 : len;
+}
+
+const char *keys_nearest(const struct keys *keys, const char *name, char *dst, size_t cap)
+{
+	char head[KEYS_NAME];
+	struct key cut = { .name = head };
+	size_t n_points = 0, n_best = SIZE_MAX, n, len;
+
+	for (const char *p = name; *p != '\0'; p++)
+		n_points += *p == '.';
+	dst[0] = '\0';
+	for (size_t i = 0; i < keys->n; i++) {
+		len = keys_head(keys->at[i].name, n_points);
+		if (len == 0 || len >= sizeof(head))
+			continue;
+		(void) snprintf(head, sizeof(head), "%.*s", (int) len, keys->at[i].name);
+		(void) key_nearest(&cut, 1, name, &n);
+		if (n < n_best) {
+			n_best = n;
+			(void) snprintf(dst, cap, "%s", head);
+		}
+	}
+	if (dst[0] == '\0')
+		(void) snprintf(dst, cap, "%s", key_nearest(keys->at, keys->n, name, &n));
+	return dst;
 }

@@ -18,3 +18,7 @@ extern const struct keys keys_visitor; /* of a struct conf_visitor */
 /* The row of the path @name, in any case as in Go's decoder. NULL: none; then *ret_is_table says
  * whether rows below @name exist. */
 const struct key *keys_find(const struct keys *keys, const char *name, bool *ret_is_table);
+
+/* Write the name, or beginning of names, that is nearest to @name and has as many points, to @dst.
+ * Returns @dst. */
+const char *keys_nearest(const struct keys *keys, const char *name, char *dst, size_t cap);

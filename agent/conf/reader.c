@@ -230,13 +230,16 @@ static int reader_key(const struct reader *rd, const struct scope *s, const stru
 static void reader_unknown(const struct reader *rd, const struct scope *s, const struct node *n,
 			   const char *name, const char *path)
 {
-	char line[READER_LINE];
-	size_t n_edits;
-	const char *nearest = key_nearest(s->keys->at, s->keys->n, name, &n_edits);
+	char line[READER_LINE], nearest[READER_PATH];
 
 	(void) reader_put_node(rd, n, n->key_at, path, line);
-	problems_add(rd->is_strict ? rd->problems : rd->warnings,
-		     "%s: unknown key; the nearest known one is %s%s", line, s->name, nearest);
+	if (strchr(n->key, '.') != NULL)
+		problems_add(rd->is_strict ? rd->problems : rd->warnings,
+			     "%s: unknown key: a point inside a name leads to no table", line);
+	else
+		problems_add(rd->is_strict ? rd->problems : rd->warnings,
+			     "%s: unknown key; the nearest known one is %s%s", line, s->name,
+			     keys_nearest(s->keys, name, nearest, sizeof(nearest)));
 }
 
 static bool is_list_of_tables(const struct scope *s, const char *name)
@@ -287,37 +290,39 @@ static bool is_text(const struct node *n)
 
 /* The name and the type of an element; what is wrong with them is told. False: it is no table. */
 static bool reader_identity(const struct reader *rd, const struct node *n, const char *path,
-			    const char *types, const char **ret_name, enum conf_type *ret_type,
+			    bool is_visitor, const char **ret_name, enum conf_type *ret_type,
 			    bool *ret_has_type)
 {
+	static const char all[] = "tcp, udp, http, https, tcpmux, stcp or sudp";
 	const struct node *name = n->kind == NODE_MAP ? node_get(n, "name") : NULL;
 	const struct node *type = n->kind == NODE_MAP ? node_get(n, "type") : NULL;
-	char words[READER_PATH], quote[64];
-	const struct node *where = type != NULL ? type : n;
+	char words[READER_PATH], quote[READER_PATH + sizeof(".type")];
 
-	*ret_has_type = false;
+	*ret_name = "?";				  /* what else is wrong is told as well */
+	*ret_has_type = type == NULL && n->label != NULL; /* INI: tcp */
 	if (n->kind != NODE_MAP) {
 		reader_refuse_kind(rd, n, path, "a table");
 		return false;
 	}
-	if (type == NULL && n->label != NULL)
-		*ret_has_type = true; /* INI: tcp */
-	else if (!is_text(type))
-		reader_refuse(rd, where, path, "it has no type");
-	else if (conf_type_of_name(type->text, ret_type) == 0 && strstr(types, type->text) != NULL)
-		*ret_has_type = true;
-	else {
-		(void) snprintf(words, sizeof(words), "\"%s\" is not %s",
-				text_escape(span_str(type->text), quote, sizeof(quote)), types);
+	if (is_text(type) && conf_type_of_name(type->text, ret_type) == 0)
+		*ret_has_type = !is_visitor || *ret_type == CONF_TYPE_STCP ||
+				*ret_type == CONF_TYPE_SUDP;
+	if (is_text(type) && !*ret_has_type) {
+		(void) snprintf(words, sizeof(words),
+				"\"%s\" is not %s, all that this version supports",
+				text_escape(span_str(type->text), quote, sizeof(quote)),
+				is_visitor ? "stcp or sudp" : all);
 		(void) snprintf(quote, sizeof(quote), "%s.type", path);
 		reader_refuse(rd, type, quote, words);
+	} else if (!*ret_has_type && (type == NULL || is_empty(type))) {
+		reader_refuse(rd, n, path, "it has no type");
 	}
-	if (!is_text(name) || !text_is_utf8(span_str(name->text))) {
-		reader_refuse(rd, name != NULL ? name : n, path, "it has no name (a string)");
-		*ret_name = "?"; /* what else is wrong is told as well */
-		return true;
-	}
-	*ret_name = name->text;
+	if (is_text(name) && text_is_utf8(span_str(name->text)))
+		*ret_name = name->text;
+	else if (name == NULL || is_empty(name) || is_text(name))
+		reader_refuse(rd, n, path,
+			      name != NULL && name->text[0] != '\0' ? "its name is not UTF-8"
+								    : "it has no name");
 	return true;
 }
 
@@ -328,6 +333,13 @@ static int reader_keep_place(const struct reader *rd, const struct node *n, cons
 	char line[READER_LINE];
 
 	return key_store(at, reader_put_node(rd, n, n->at, path, line));
+}
+
+static bool has_value(const struct node *map, const char *key)
+{
+	const struct node *n = node_get(map, key);
+
+	return n != NULL && !is_empty(n);
 }
 
 static int reader_proxy(const struct reader *rd, const struct node *n, size_t i)
@@ -341,10 +353,7 @@ static int reader_proxy(const struct reader *rd, const struct node *n, size_t i)
 
 	(void) snprintf(path, sizeof(path), "proxies[%zu]", i);
 	(void) snprintf(prefix, sizeof(prefix), "%s.", path);
-	if (!reader_identity(
-		    rd, n, path,
-		    "tcp, udp, http, https, tcpmux, stcp or sudp, all that this version supports",
-		    &name, &type, &has_type))
+	if (!reader_identity(rd, n, path, /* is_visitor= */ false, &name, &type, &has_type))
 		return 0;
 	r = conf_add_proxy(rd->conf, name, &p);
 	if (r == 0)
@@ -357,11 +366,10 @@ static int reader_proxy(const struct reader *rd, const struct node *n, size_t i)
 				   .name = prefix,
 				   .type = has_type ? 1u << type : 0,
 				   .type_name = conf_type_name(type) };
-		size_t n_before = rd->problems->n_lines;
 
 		p->kind = type;
 		r = reader_table(rd, &s, n, "");
-		if (r == 0 && p->local_port == 0 && rd->problems->n_lines == n_before)
+		if (r == 0 && !has_value(n, "localPort") && node_get(n, "plugin") == NULL)
 			reader_refuse(rd, n, path,
 				      n->label != NULL && rd->file != NULL
 					      ? "local_port is missing"
@@ -381,8 +389,7 @@ static int reader_visitor(const struct reader *rd, const struct node *n, size_t 
 
 	(void) snprintf(path, sizeof(path), "visitors[%zu]", i);
 	(void) snprintf(prefix, sizeof(prefix), "%s.", path);
-	if (!reader_identity(rd, n, path, "stcp or sudp, all that this version supports", &name,
-			     &type, &has_type))
+	if (!reader_identity(rd, n, path, /* is_visitor= */ true, &name, &type, &has_type))
 		return 0;
 	r = conf_add_visitor(rd->conf, name, &v);
 	if (r == 0)
@@ -391,13 +398,12 @@ static int reader_visitor(const struct reader *rd, const struct node *n, size_t 
 		r = reader_keep_place(rd, n, path, &v->place);
 	if (r == 0) {
 		struct scope s = { .keys = &keys_visitor, .object = v, .name = prefix };
-		size_t n_before = rd->problems->n_lines;
 
 		v->kind = type;
 		r = reader_table(rd, &s, n, "");
-		if (r == 0 && rd->problems->n_lines == n_before && v->server_name == NULL)
+		if (r == 0 && !has_value(n, "serverName"))
 			reader_refuse(rd, n, path, "serverName is missing");
-		if (r == 0 && rd->problems->n_lines == n_before && v->bind_port == 0)
+		if (r == 0 && !has_value(n, "bindPort"))
 			reader_refuse(rd, n, path, "bindPort is missing");
 	}
 	return r;

@@ -63,8 +63,9 @@ static void tmpl_tell(struct tmpl *t, size_t pos, size_t end, const char *words)
 	for (size_t i = 0; i < pos; i++)
 		if (t->text[i] == '\n')
 			column = pos - i;
-	problems_add(t->problems, "%s:%u:%zu: %s: %s", t->name, tmpl_line(t, pos), column,
-		     text_escape(span_of(t->text + pos, end - pos), quote, sizeof(quote)), words);
+	(void) text_escape(span_of(t->text + pos, end - pos), quote, sizeof(quote));
+	problems_add(t->problems, "%s:%u:%zu: %s%s%s", t->name, tmpl_line(t, pos), column, quote,
+		     quote[0] != '\0' ? ": " : "", words);
 }
 
 static int tmpl_refuse(struct tmpl *t, size_t pos, size_t end, const char *words)
@@ -507,7 +508,8 @@ int template_run(const char *name, const char *text, size_t len, char *const *en
 
 void template_out_deinit(struct template_out *out)
 {
-	secret_wipe(out->text, out->len);
+	if (out->text != NULL)
+		secret_wipe(out->text, out->len);
 	free(out->text);
 	free(out->lines);
 	*out = (struct template_out){ 0 };
