@@ -48,7 +48,9 @@ int child_start(struct child **ret_c, struct loop *l, const struct process_limit
 {
 	struct child *c = calloc(1, sizeof(*c));
 	uv_stdio_container_t stdio[3];
-	uv_process_options_t options = { .exit_cb = on_process_end, .stdio = stdio, .stdio_count = 3 };
+	uv_process_options_t options = { .exit_cb = on_process_end,
+					 .stdio = stdio,
+					 .stdio_count = 3 };
 	int r;
 
 	if (c == NULL)
