@@ -296,7 +296,7 @@ static bool reader_identity(const struct reader *rd, const struct node *n, const
 	static const char all[] = "tcp, udp, http, https, tcpmux, stcp or sudp";
 	const struct node *name = n->kind == NODE_MAP ? node_get(n, "name") : NULL;
 	const struct node *type = n->kind == NODE_MAP ? node_get(n, "type") : NULL;
-	char words[READER_PATH], quote[READER_PATH + sizeof(".type")];
+	char words[READER_PATH], quote[64], place[READER_PATH + sizeof(".type")];
 
 	*ret_name = "?";				  /* what else is wrong is told as well */
 	*ret_has_type = type == NULL && n->label != NULL; /* INI: tcp */
@@ -312,8 +312,8 @@ static bool reader_identity(const struct reader *rd, const struct node *n, const
 				"\"%s\" is not %s, all that this version supports",
 				text_escape(span_str(type->text), quote, sizeof(quote)),
 				is_visitor ? "stcp or sudp" : all);
-		(void) snprintf(quote, sizeof(quote), "%s.type", path);
-		reader_refuse(rd, type, quote, words);
+		(void) snprintf(place, sizeof(place), "%s.type", path);
+		reader_refuse(rd, type, place, words);
 	} else if (!*ret_has_type && (type == NULL || is_empty(type))) {
 		reader_refuse(rd, n, path, "it has no type");
 	}
