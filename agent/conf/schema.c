@@ -12,7 +12,7 @@
 #define CONF_SERVER_PORT 7000 /* frp's default */
 #define CONF_LOCAL_HOST "127.0.0.1"
 #define CONF_VISITOR_HOST "127.0.0.1"
-#define CONF_TCP_KEEPALIVE_S 7200 /* frp's default */
+#define CONF_TCP_KEEPALIVE_S 45 /* NATs forget idle flows after 60 s and more; frp: 7200 */
 #define CONF_UDP_PACKET 1500	  /* frp's default */
 #define CONF_HEALTH_INTERVAL_MS 10000
 #define CONF_HEALTH_TIMEOUT_MS 3000
@@ -193,6 +193,7 @@ struct conf *conf_free(struct conf *c)
 	free(c->tls.cert_file);
 	free(c->tls.key_file);
 	free(c->log_to);
+	free(c->remote_addr_file);
 	free(c->web.addr);
 	free(c->web.user);
 	c->web.password = secret_free(c->web.password);
