@@ -50,6 +50,16 @@ static const struct example examples[] = {
 	{ { "mltunnel", "-c", "x", "reload" }, CLI_RELOAD, "x", NULL },
 	{ { "mltunnel", "status", "--api-timeout=5s" }, CLI_STATUS, NULL, NULL },
 	{ { "mltunnel", "stop" }, CLI_STOP, NULL, NULL },
+	{ { "mltunnel", "status", "--ready", "--json", "--watch" }, CLI_STATUS, NULL, NULL },
+	{ { "mltunnel", "check", "--json", "-c", "x" }, CLI_CHECK, "x", NULL },
+	{ { "mltunnel", "--json" },
+	  CLI_RUN,
+	  NULL,
+	  "the option \"--json\" is none of this command" },
+	{ { "mltunnel", "check", "--ready" },
+	  CLI_RUN,
+	  NULL,
+	  "the option \"--ready\" is none of this command" },
 	{ { "mltunnel", "tcp", "-l", "1" }, CLI_PROXY, NULL, NULL },
 	{ { "mltunnel", "stcp", "visitor", "-n", "x" }, CLI_VISITOR, NULL, NULL },
 	{ { "mltunnel", "verify", "stop" },
@@ -248,13 +258,43 @@ static void test_one_visitor(void **state)
 	problems_deinit(&p);
 }
 
+static void test_run_with_a_command(void **state)
+{
+	static const char *const examples_of_run[][ARGS_MAX] = {
+		{ "mltunnel", "run", "--", "sh", "-c" },
+		{ "mltunnel", "run", "sh", "-c" },
+		{ "mltunnel", "run", "-c", "x", "--", "run" },
+	};
+	static const char *const first[] = { "sh", "sh", "run" };
+	char *bare[] = { (char[]){ "mltunnel" }, (char[]){ "run" }, (char[]){ "--" }, NULL };
+	struct cli cli;
+	char why[200];
+
+	(void) state;
+	for (size_t i = 0; i < 3; i++) {
+		char *argv[ARGS_MAX + 1] = { NULL };
+		int argc = 0;
+
+		while (argc < ARGS_MAX && examples_of_run[i][argc] != NULL) {
+			argv[argc] = (char *) (uintptr_t) examples_of_run[i][argc];
+			argc++;
+		}
+		assert_int_equal(cli_parse(argc, argv, &cli, why, sizeof(why)), 0);
+		assert_int_equal(cli.action, CLI_RUN);
+		assert_string_equal(cli.command[0], first[i]);
+	}
+	assert_int_equal(cli_parse(2, bare, &cli, why, sizeof(why)), 0);
+	assert_null(cli.command);
+	assert_int_equal(cli_parse(3, bare, &cli, why, sizeof(why)), 0);
+	assert_null(cli.command);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_the_name_decides),
-		cmocka_unit_test(test_one_proxy),
-		cmocka_unit_test(test_one_visitor),
+		cmocka_unit_test(test_examples),	   cmocka_unit_test(test_the_name_decides),
+		cmocka_unit_test(test_one_proxy),	   cmocka_unit_test(test_one_visitor),
+		cmocka_unit_test(test_run_with_a_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
