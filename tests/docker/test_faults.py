@@ -27,6 +27,12 @@ def all_back(project, began, limit):
         return list(pool.map(lambda ident: back_after(project, began, limit, ident), IDS))
 
 
+def all_silent(project):
+    """The fault is in force: nobody answers."""
+    for ident in IDS:
+        assert project.curl(f"http://frps:1{ident}/health", timeout=2, check=False).returncode != 0, ident
+
+
 @pytest.mark.parametrize("ident", IDS)
 def test_container_restart(project, ident):
     agent = project.agent(ident)
@@ -55,6 +61,7 @@ def test_pause(project):
     agents = [project.agent(ident) for ident in IDS]
     docker("pause", *agents)
     try:
+        all_silent(project)
         time.sleep(LONG_S)  # the fault itself, no synchronisation
     finally:
         began = time.time()
@@ -66,6 +73,7 @@ def test_network_goes_and_comes(project):
     nodes = {"uplink-1": project.node("0001"), "uplink-2": project.node("0002")}
     for network, node in nodes.items():
         docker("network", "disconnect", project.network(network), node)
+    all_silent(project)
     time.sleep(5)
     began = time.time()
     for network, node in nodes.items():
@@ -79,6 +87,7 @@ def test_silent_drop(project):
         for node in nodes:
             firewall(node, "-A")
             mended.callback(firewall, node, "-D")
+        all_silent(project)
         time.sleep(LONG_S)
         mended.close()
     all_back(project, time.time(), BACK_SILENT_S)
