@@ -581,7 +581,7 @@ static void test_damaged_files(void **state)
 	(void) state;
 	for (size_t k = 0; k < 3; k++) {
 		size_t len;
-		char *good = read_vector(full_names[k], &len), *text = malloc(len + 1);
+		char *good = read_vector(full_names[k], &len), *text = calloc(1, len + 64);
 		unsigned n_bad = 0;
 
 		assert_non_null(text);
@@ -593,7 +593,7 @@ static void test_damaged_files(void **state)
 			for (unsigned n = 0; n < 1 + i % 3; n++) {
 				size_t at = next_random(&seed) % len;
 
-				/* The secrets themselves stay whole. */
+				/* The secrets themselves stay whole; zeroes follow the text. */
 				if (memmem(text + (at > 24 ? at - 24 : 0), 48, SECRET,
 					   strlen(SECRET)) == NULL)
 					text[at] = junk[next_random(&seed) % (sizeof(junk) - 1)];
