@@ -8,6 +8,7 @@
 #define TOML_ASSERT(expr) ((void) 0)
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+#define TOML_MAX_NESTED_VALUES 32 /* node.h allows 16 */
 #define TOML_ENABLE_UNRELEASED_FEATURES 0
 #include "agent/conf/toml.h"
 
