@@ -118,6 +118,7 @@ static const struct key conf_keys[] = {
 	    .max = ENV_GRACE_MAX_MS),
 	KEY("MLTUNNEL_POOL_COUNT", key_count, offsetof(struct conf, pool_count), "a number of connections (0-100)",
 	    .max = 100),
+	KEY("MLTUNNEL_REMOTE_ADDR_FILE", key_text, offsetof(struct conf, remote_addr_file), "the path of a file"),
 	KEY("MLTUNNEL_STATE_DIR", NULL, 0, NULL),
 	KEY("MLTUNNEL_ADMIN", NULL, 0, NULL),
 };

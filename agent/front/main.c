@@ -87,6 +87,9 @@ static int load(const struct again *a, struct problems *p, struct problems *warn
 		r = load_options_of_proxy(a, p, ret_c);
 	if (r == 0 && !is_env)
 		r = env_apply(environ, p, *ret_c);
+	if (r == 0 && a->cli->folder != NULL && (*ret_c)->remote_addr_file != NULL)
+		problems_add(p, "MLTUNNEL_REMOTE_ADDR_FILE: cannot be used with --config_dir, "
+				"whose agents would all write to that file");
 	return r == 0 ? conf_check(*ret_c, p) : r;
 }
 

@@ -13,8 +13,10 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "agent/front/notify.h"
 #include "proto/base/err.h"
 
 #define MANY_MAX 256 /* agents of one folder */
@@ -23,6 +25,7 @@ struct many {
 	pid_t pids[MANY_MAX]; /* 0: ended */
 	size_t n, n_running;
 	int status;
+	struct notify_place manager; /* a service manager that waits for us */
 };
 
 static void many_reap(struct many *m)
@@ -42,11 +45,39 @@ static void many_reap(struct many *m)
 	}
 }
 
+/* The manager is told of a signal that is passed on. What it does not take at once is lost: nobody
+ * here could try again. */
+static void many_tell(const struct many *m, int number)
+{
+	char reloading[NOTIFY_RELOADING_MAX];
+
+	if (number == SIGHUP) {
+		(void) notify_send(&m->manager, notify_make_reloading(reloading));
+		(void) notify_send(&m->manager, "READY=1");
+	} else if (number > 0 && number != SIGCHLD) {
+		(void) notify_send(&m->manager, "STOPPING=1");
+	}
+	if (m->manager.watchdog_ms != 0)
+		(void) notify_send(&m->manager, "WATCHDOG=1");
+}
+
+/* The next signal; -1 when it is time to tell the watchdog. */
+static int many_next_signal(const struct many *m, const sigset_t *signals)
+{
+	uint64_t ms = m->manager.watchdog_ms / 2;
+	const struct timespec half = { .tv_sec = (time_t) (ms / 1000),
+				       .tv_nsec = (long) (ms % 1000) * 1000000 };
+
+	return ms != 0 ? sigtimedwait(signals, NULL, &half) : sigwaitinfo(signals, NULL);
+}
+
 static void many_wait(struct many *m, const sigset_t *signals)
 {
+	(void) notify_send(&m->manager, "READY=1"); /* as in many_tell() */
 	while (m->n_running > 0) {
-		int number = sigwaitinfo(signals, NULL);
+		int number = many_next_signal(m, signals);
 
+		many_tell(m, number);
 		for (size_t i = 0; i < m->n && number > 0 && number != SIGCHLD; i++)
 			if (m->pids[i] != 0)
 				(void) kill(m->pids[i], number); /* it may have ended just now */
@@ -113,6 +144,7 @@ int many_start(const char *folder, char **ret_path, int *ret_status)
 
 	if (n < 0)
 		return -errno;
+	notify_find(&m.manager);      /* it knows the first process only */
 	(void) sigemptyset(&signals); /* these cannot fail */
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		(void) sigaddset(&signals, numbers[i]);

@@ -13,9 +13,11 @@
 #include "agent/base/log.h"
 #include "agent/base/logfile.h"
 #include "agent/base/loop.h"
+#include "agent/front/addrfile.h"
 #include "agent/front/answer.h"
 #include "agent/front/child.h"
 #include "agent/front/lock.h"
+#include "agent/front/notify.h"
 #include "agent/front/process.h"
 #include "agent/front/reaper.h"
 #include "agent/front/signals.h"
@@ -34,6 +36,10 @@ struct run {
 	struct service *service; /* NULL while the lock is waited for */
 	struct child *child;	 /* NULL: none */
 	struct reaper *reaper;	 /* NULL: we are not the first process */
+	struct notify *notify;	 /* to the service manager */
+	struct addrfile *addrs;	 /* NULL: not asked for */
+	struct loop_task news;	 /* the service stands differently now */
+	bool is_end_told;	 /* to the service manager */
 	bool is_service_over, is_child_over;
 	int stopped_with; /* the first signal that asks us to end; 0: none yet */
 	enum run_end end;
@@ -53,6 +59,34 @@ static bool run_has_child(const struct run *run)
 	return run->child != NULL && !run->is_child_over;
 }
 
+/* The end begins. */
+static void run_tell_end(struct run *run)
+{
+	uint64_t grace_ms = run->p->conf->grace_ms;
+
+	if (run->is_end_told)
+		return;
+	run->is_end_told = true;
+	/* first for connections, then for the command */
+	notify_stopping(run->notify, run->child != NULL ? 2 * grace_ms : grace_ms);
+}
+
+static void on_news(void *arg)
+{
+	struct run *run = arg;
+
+	loop_task_queue(run->loop, &run->news); /* once a turn, and outside of the service */
+}
+
+static void run_tell_news(struct loop_task *t)
+{
+	struct run *run = container_of(t, struct run, news);
+
+	if (run->addrs != NULL)
+		addrfile_update(run->addrs, run->service);
+	notify_service(run->notify, run->service);
+}
+
 static void run_ask_child(struct run *run)
 {
 	log_info(run->log, "asking the command to end");
@@ -65,6 +99,7 @@ static void on_service_ended(void *arg, enum service_end end)
 	struct run *run = arg;
 
 	run->is_service_over = true;
+	run_tell_end(run);
 	if (end == SERVICE_END_LOGIN_FAILED)
 		run->end = RUN_END_LOGIN_FAILED;
 	if (run_has_child(run))
@@ -82,6 +117,7 @@ static void on_child_ended(void *arg, int status)
 	char text[16];
 
 	run->is_child_over = true;
+	run_tell_end(run);
 	(void) snprintf(text, sizeof(text), "%d", status);
 	log_info(run->log, "the command has ended", "status", text);
 	if (run->end == RUN_END_STOPPED && !is_as_asked) {
@@ -122,6 +158,7 @@ static void on_admin_stop(void *arg)
 
 	if (run->stopped_with == 0 && !run->is_child_over)
 		run->stopped_with = SIGTERM;
+	run_tell_end(run);
 	service_stop(run->service);
 }
 
@@ -161,7 +198,10 @@ static void run_start_service(struct run *run)
 		log_info(run->log, "mltunnel status will not find this agent", "error",
 			 uv_strerror(r));
 	process_harden(); /* the command was the last to get rights from us */
+	service_watch(run->service, on_news, run);
+	on_news(run); /* what an earlier run has left is not true any more */
 	service_start(run->service);
+	notify_ready(run->notify);
 }
 
 static void on_lock_done(void *arg, int err)
@@ -206,6 +246,14 @@ static void run_log_start(const struct run *run)
 		 "server", server, "proxies", names);
 }
 
+static void run_wait(struct run *run)
+{
+	log_info(
+		run->log,
+		"another agent serves these proxies at this server; waiting up to 15 s for its end");
+	notify_status(run->notify, "Waiting for the end of another agent");
+}
+
 static void run_take_lock(struct run *run)
 {
 	int r = lock_new(&run->lock, run->loop, run->p->conf, on_lock_done, run);
@@ -214,9 +262,7 @@ static void run_take_lock(struct run *run)
 	if (r == 0)
 		run_start_service(run);
 	else if (r == LOCK_E_BUSY)
-		log_info(
-			run->log,
-			"another agent serves these proxies at this server; waiting up to 15 s for its end");
+		run_wait(run);
 	else
 		on_lock_done(run, r);
 }
@@ -236,6 +282,7 @@ static void on_stop(void *arg, int number)
 	}
 	if (run->stopped_with == 0 && !run->is_child_over)
 		run->stopped_with = number;
+	run_tell_end(run);
 	service_stop(run->service);
 }
 
@@ -243,10 +290,16 @@ static void on_reload(void *arg)
 {
 	struct run *run = arg;
 
+	if (run->live == NULL)
+		return;
+	if (!run->is_end_told)
+		notify_reloading(run->notify);
 	if (run->child != NULL)
 		child_signal(run->child, SIGHUP);
-	else if (run->live != NULL)
+	else
 		live_reload(run->live);
+	if (!run->is_end_told)
+		notify_ready(run->notify);
 }
 
 static void on_pass(void *arg, int number)
@@ -263,6 +316,43 @@ static const struct signals_ops run_signals = {
 	.on_pass = on_pass,
 };
 
+/* All that is needed before the lock is asked for. 0 or negated errno. */
+static int run_prepare(struct run *run)
+{
+	const struct run_params *p = run->p;
+	struct notify_place place;
+	int r;
+
+	notify_find(&place);
+	loop_task_init(&run->news, run_tell_news);
+	r = notify_new(&run->notify, run->loop, &place);
+	if (r == 0 && p->conf->remote_addr_file != NULL)
+		r = addrfile_new(&run->addrs, p->conf->remote_addr_file, run->log);
+	if (r == 0)
+		r = signals_new(&run->signals, run->loop, &run_signals, run,
+				/* want_pass= */ p->command != NULL);
+	if (r == 0 && p->command != NULL && getpid() == 1)
+		r = reaper_new(&run->reaper, run->loop);
+	return r;
+}
+
+/* Only handles are left, which close on the loop. */
+static void run_deinit(struct run *run)
+{
+	loop_task_cancel(&run->news);
+	if (run->addrs != NULL && run->service != NULL)
+		addrfile_update(run->addrs, /* s= */ NULL);
+	run->addrs = addrfile_free(run->addrs);
+	run->answer = answer_free(run->answer);
+	run->live = live_free(run->live);
+	run->service = service_free(run->service);
+	run->child = child_free(run->child);
+	run->lock = lock_free(run->lock);
+	run->reaper = reaper_free(run->reaper);
+	run->signals = signals_free(run->signals);
+	run->notify = notify_free(run->notify);
+}
+
 int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status)
 {
 	struct run run = { .p = p, .log = p->log };
@@ -273,10 +363,7 @@ int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status
 		return r;
 	if (p->logfile != NULL)
 		logfile_attach(p->logfile, run.loop);
-	r = signals_new(&run.signals, run.loop, &run_signals, &run,
-			/* want_pass= */ p->command != NULL);
-	if (r == 0 && p->command != NULL && getpid() == 1)
-		r = reaper_new(&run.reaper, run.loop);
+	r = run_prepare(&run);
 	if (r == 0) {
 		run_take_lock(&run);
 		/* After an early run_finish() this returns at once. */
@@ -287,13 +374,7 @@ int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status
 	logfile_detach(p->logfile);
 	if (run_has_child(&run))
 		child_kill(run.child); /* only when there was no memory to go on */
-	run.answer = answer_free(run.answer);
-	run.live = live_free(run.live);
-	run.service = service_free(run.service);
-	run.child = child_free(run.child);
-	run.lock = lock_free(run.lock);
-	run.reaper = reaper_free(run.reaper);
-	run.signals = signals_free(run.signals);
+	run_deinit(&run);
 	run.loop = loop_free(run.loop);
 	*ret_end = run.end;
 	*ret_status = run.status;

@@ -77,6 +77,7 @@ static void write_addr(char *dst, size_t cap, const char *host, unsigned port)
 void facts_each_proxy(const struct uplink *u, service_proxy_fn *fn, void *arg)
 {
 	char local[300], remote[500];
+	bool is_v6 = strchr(u->conf->server_host, ':') != NULL;
 
 	for (const struct list *l = u->proxies.proxies.next; l != &u->proxies.proxies;
 	     l = l->next) {
@@ -97,9 +98,10 @@ void facts_each_proxy(const struct uplink *u, service_proxy_fn *fn, void *arg)
 		f.error = strcmp(f.status, "start error") == 0 ? p->said : "";
 		write_addr(local, sizeof(local), p->conf->local_host, p->conf->local_port);
 		/* frps tells ":6000" of a port, whole names of virtual hosts */
-		(void) snprintf(remote, sizeof(remote), "%s%s",
-				is_port && p->is_up ? u->conf->server_host : "",
-				p->is_up ? p->remote_addr : "");
+		(void) snprintf(remote, sizeof(remote), is_port && is_v6 ? "[%s]%s" : "%s%s",
+				is_port ? u->conf->server_host : "", p->remote_addr);
+		if (!p->is_up)
+			remote[0] = '\0';
 		fn(arg, &f);
 	}
 }

@@ -25,6 +25,7 @@ static void proxyset_on_health(void *arg, bool is_healthy)
 		 p->conf->name);
 	if (p->is_leaving)
 		return;
+	p->is_up = p->is_up && is_healthy;
 	roster_want(s->roster, p->roster_index, is_healthy, loop_now_ms(s->loop));
 	s->on_change(s->arg);
 }
@@ -110,8 +111,12 @@ void proxyset_stop(struct proxyset *s)
 	s->is_started = false;
 	if (s->is_watching)
 		watch_stop(&s->watch);
-	for (struct list *l = s->proxies.next; l != &s->proxies; l = l->next)
-		proxy_stop_health(container_of(l, struct proxy, link));
+	for (struct list *l = s->proxies.next; l != &s->proxies; l = l->next) {
+		struct proxy *p = container_of(l, struct proxy, link);
+
+		p->is_up = false;
+		proxy_stop_health(p);
+	}
 }
 
 /* -- one proxy

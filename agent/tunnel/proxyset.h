@@ -39,7 +39,8 @@ void proxyset_deinit(struct proxyset *s);
  * their users; those of a removed or changed one live on, too. 0, -ENOMEM or -E2BIG; nothing has
  * changed then. */
 int proxyset_apply(struct proxyset *s, const struct conf *conf);
-/* Health checks begin, also those of proxies to come; and end, on_gone() follows for each. */
+/* Health checks begin, also those of proxies to come; and end, on_gone() follows for each: no proxy
+ * is up any more then. */
 void proxyset_start(struct proxyset *s);
 void proxyset_stop(struct proxyset *s);
 /* The session is gone. */

@@ -48,6 +48,11 @@ int service_new(struct service **ret_s, struct loop *l, const struct conf *conf,
 	return 0;
 }
 
+void service_watch(struct service *s, service_news_fn *on_news, void *arg)
+{
+	uplink_watch(s->uplink, on_news, arg);
+}
+
 void service_start(struct service *s)
 {
 	uplink_start(s->uplink);

@@ -29,6 +29,10 @@ typedef void service_ended_fn(void *arg, enum service_end end);
 /* @conf is shared. 0 or negated errno. */
 int service_new(struct service **ret_s, struct loop *l, const struct conf *conf,
 		service_ended_fn *on_ended, void *arg);
+/* What service_facts() or service_each_proxy() tell, figures aside, has changed. Comes from inside
+ * the service, which is not to be changed then. NULL: no more. */
+typedef void service_news_fn(void *arg);
+void service_watch(struct service *s, service_news_fn *on_news, void *arg);
 /* Begin to dial; never fails for reasons of the network. */
 void service_start(struct service *s);
 /* First call: close the proxies, drain live streams within the grace time, end. Second call: end at

@@ -27,6 +27,18 @@ static void uplink_pump(struct uplink *u);
 
 /* -- words -- */
 
+void uplink_watch(struct uplink *u, uplink_news_fn *on_news, void *arg)
+{
+	u->on_news = on_news;
+	u->news_arg = arg;
+}
+
+void uplink_tell(struct uplink *u)
+{
+	if (u->on_news != NULL)
+		u->on_news(u->news_arg);
+}
+
 /* One line per change of cause; repeats are debug. */
 static void uplink_say(struct uplink *u, const char *words, const char *error, const char *remedy)
 {
@@ -38,6 +50,7 @@ static void uplink_say(struct uplink *u, const char *words, const char *error, c
 			error); /* compared to this length only */
 	is_news = strcmp(said, u->said) != 0;
 	memcpy(u->said, said, sizeof(said));
+	uplink_tell(u);
 	if (u->is_ending)
 		return;
 	(void) snprintf(when, sizeof(when), "%.1f s",
@@ -70,6 +83,7 @@ static void uplink_on_proxies(void *arg)
 {
 	struct uplink *u = arg;
 
+	uplink_tell(u);
 	if (u->client == NULL)
 		return;
 	client_sync(u->client, loop_now_ms(u->loop));
@@ -131,6 +145,7 @@ void uplink_close(struct uplink *u)
 		proxyset_stop(&u->proxies);
 	}
 	proxyset_lost(&u->proxies);
+	uplink_tell(u);
 	u->fetch = token_cancel(u->fetch);
 	if (u->has_link)
 		link_close(&u->link);
@@ -149,6 +164,19 @@ static void uplink_on_login(struct uplink *u, const char *version)
 	(void) snprintf(u->run_id, sizeof(u->run_id), "%s", client_run_id(u->client));
 	log_info(u->log, "login to server success", "server", u->addr, "version", version, "tls",
 		 tls != NULL ? tls : "off");
+	uplink_tell(u);
+}
+
+static void uplink_on_proxy_up(struct uplink *u, size_t i, const char *remote_addr)
+{
+	struct proxy *p = u->roster.entries[i].user;
+	const char *alias = u->roster.entries[i].alias;
+
+	if (alias != NULL)
+		log_info(u->log, "the server has changed the name of the proxy", "proxy",
+			 p->conf->name, "to", alias);
+	proxy_on_up(p, remote_addr);
+	uplink_tell(u);
 }
 
 static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char *text)
@@ -221,10 +249,14 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 
 	switch (ev->kind) {
 	case CLIENT_EV_LOGIN: uplink_on_login(u, ev->text); break;
-	case CLIENT_EV_PROXY_UP: proxy_on_up(u->roster.entries[ev->proxy].user, ev->text); break;
-	case CLIENT_EV_PROXY_DOWN: proxy_on_closed(u->roster.entries[ev->proxy].user); break;
+	case CLIENT_EV_PROXY_UP: uplink_on_proxy_up(u, ev->proxy, ev->text); break;
+	case CLIENT_EV_PROXY_DOWN:
+		proxy_on_closed(u->roster.entries[ev->proxy].user);
+		uplink_tell(u);
+		break;
 	case CLIENT_EV_PROXY_REFUSED:
 		proxy_on_refused(u->roster.entries[ev->proxy].user, ev->text);
+		uplink_tell(u);
 		break;
 	case CLIENT_EV_START:
 		uplink_join(u, &u->wraps, workconn_end(&u->works, ev->work), ev->proxy, ev->start);
@@ -631,6 +663,7 @@ void uplink_leave(struct uplink *u, uint64_t grace_ms)
 	client_leave(u->client, loop_now_ms(u->loop));
 	solo_close_unjoined(&u->solos);
 	proxyset_stop(&u->proxies); /* what becomes healthy now is not registered again */
+	uplink_tell(u);
 	uplink_pump(u);
 }
 

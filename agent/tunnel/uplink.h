@@ -25,6 +25,10 @@ typedef void uplink_ended_fn(void *arg, enum uplink_end end);
 /* @conf is shared. 0 or negated errno (the log says why). */
 int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
 	       uplink_ended_fn *on_ended, void *arg);
+/* How it stands has changed: the session, its last failure, a proxy. Comes from inside the uplink,
+ * which is not to be called then; but facts_read() may be. NULL: no more. */
+typedef void uplink_news_fn(void *arg);
+void uplink_watch(struct uplink *u, uplink_news_fn *on_news, void *arg);
 void uplink_start(struct uplink *u);
 /* Go on with @conf, which is shared: proxies that are the same keep their registration and users;
  * settings of the server that have changed make it connect anew. 0, or negated errno (the log says

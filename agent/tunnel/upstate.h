@@ -35,6 +35,8 @@ struct uplink {
 		*session_conf; /* a share: what the link and the session borrow from; NULL: none */
 	uplink_ended_fn *on_ended;
 	void *arg;
+	uplink_news_fn *on_news; /* NULL: nobody wants to know */
+	void *news_arg;
 	enum uplink_state state;
 	bool is_ending; /* after CLOSING comes ENDED */
 	enum uplink_end end;
@@ -63,6 +65,8 @@ struct uplink {
 	struct joined_host users;
 };
 
+/* What facts.h tells has changed. */
+void uplink_tell(struct uplink *u);
 /* Tear down: relays are reset, the connection is closed; what follows comes from the loop. */
 void uplink_close(struct uplink *u);
 /* End all users, also those whose connections would outlive the session. */
