@@ -13,7 +13,7 @@
 #define CONF_LOCAL_HOST "127.0.0.1"
 #define CONF_VISITOR_HOST "127.0.0.1"
 #define CONF_TCP_KEEPALIVE_S 45 /* NATs forget idle flows after 60 s and more; frp: 7200 */
-#define CONF_UDP_PACKET 1500	  /* frp's default */
+#define CONF_UDP_PACKET 1500	/* frp's default */
 #define CONF_HEALTH_INTERVAL_MS 10000
 #define CONF_HEALTH_TIMEOUT_MS 3000
 
