@@ -39,6 +39,7 @@ static const struct advice proxy_advice[] = {
 	  "the server limits ports per client (maxPortsPerClient): ask its operator" },
 	{ "vhost", "the server has no virtual host port configured: ask its operator" },
 	{ "router config conflict", "another proxy has this domain and location already" },
+	{ "request to plugin error", "the server's plugin does not answer: ask its operator" },
 	{ "group", "all members of a group need the same key and port" },
 };
 
@@ -61,7 +62,7 @@ const char *advice_for_login(const char *error)
 const char *advice_for_proxy(const char *error)
 {
 	return find(proxy_advice, sizeof(proxy_advice) / sizeof(proxy_advice[0]), error,
-		    "the text is the server's: ask its operator");
+		    "the text is the server's, or of a plugin that it has: ask its operator");
 }
 
 const char *advice_for_dial(enum dial_stage stage, int err)
