@@ -148,7 +148,7 @@ struct conf {
 	uint64_t heartbeat_timeout_ms;
 	uint64_t mux_keepalive_ms; /* between mux pings; 0 when not given (WAIT_PING_*) */
 	uint64_t dial_timeout_ms;  /* default WAIT_DIAL_MS */
-	unsigned tcp_keepalive_s;  /* of the connection to the server; default 7200; 0: off */
+	unsigned tcp_keepalive_s;  /* of the connection to the server; default 45; 0: off */
 	char *local_ip;		   /* numeric; the server is dialed from this address */
 	char *proxy_url;	   /* "http://user:password@host:port", socks5://...; a secret */
 	char *dns_server;	   /* "ip" or "ip:port", "[v6]:port"; NULL: the system's */

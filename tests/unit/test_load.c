@@ -291,7 +291,7 @@ static void test_defaults(void **state)
 		assert_int_equal(c->wire, WIRE_V1);
 		assert_int_equal(c->pool_count, 1);
 		assert_true(c->heartbeat_ms == 30000 && c->heartbeat_timeout_ms == 0);
-		assert_int_equal(c->tcp_keepalive_s, 7200);
+		assert_int_equal(c->tcp_keepalive_s, 45);
 		assert_int_equal(c->udp_packet_size, 1500);
 		assert_int_equal(c->n_proxies, 0);
 		unload(&f);
