@@ -355,7 +355,7 @@ def test_limits_and_closed_descriptors():
             folder = pathlib.Path(f"/proc/{child.pid}")
             limits = {line[:26].strip(): line[26:].split() for line in (folder / "limits").read_text().splitlines()}
             assert limits["Max open files"][0] == limits["Max open files"][1]
-            assert limits["Max core file size"][:2] == ["0", "0"]
+            assert limits["Max core file size"][0] == "0"
             if prepare is set_limits:
                 assert limits["Max open files"][0] == "512"
             else:
