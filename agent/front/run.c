@@ -360,7 +360,6 @@ int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status
 
 	if (p->command == NULL)
 		process_harden(); /* else when it runs */
-
 	r = loop_new(&run.loop, p->log);
 	if (r < 0)
 		return r;
