@@ -171,7 +171,7 @@ void notify_ready(struct notify *n)
 
 void notify_service(struct notify *n, const struct service *s)
 {
-	char words[NOTIFY_STATUS_MAX], error[NOTIFY_STATUS_MAX / 2];
+	char words[NOTIFY_STATUS_MAX - sizeof("STATUS=")], error[NOTIFY_STATUS_MAX / 3];
 	struct service_facts f;
 
 	service_facts(s, &f);
