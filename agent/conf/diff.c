@@ -26,7 +26,7 @@ struct diff_field {
 
 /* Left out: what is derived (msg, type), and where it stands in a file (place, is_off). Of struct
  * conf: what is looked at when it is needed (grace_ms, login_fail_exit, log_level), what the
- * readers use up (start), and what no file can say (ready). */
+ * readers use up (start), and what no file can say (ready, state_dir). */
 static const struct diff_field proxy_fields[] = {
 	PROXY(name, DIFF_STR),
 	PROXY(wire_name, DIFF_STR),

@@ -193,6 +193,7 @@ struct conf *conf_free(struct conf *c)
 	free(c->tls.cert_file);
 	free(c->tls.key_file);
 	free(c->log_to);
+	free(c->state_dir);
 	free(c->remote_addr_file);
 	free(c->web.addr);
 	free(c->web.user);

@@ -166,7 +166,9 @@ struct conf {
 	char *log_to;		/* a file; NULL: the console */
 	unsigned log_max_days;	/* default 3; rotated files older than that are removed; 0: never */
 	struct conf_web web;
-	char *remote_addr_file; /* where the addresses at the server are told; NULL: nowhere */
+	char *state_dir;	     /* where the run id outlives the process; NULL: nowhere */
+	bool is_state_dir_asked_for; /* false: by default, where it happens to be writable */
+	char *remote_addr_file;	     /* where the addresses at the server are told; NULL: nowhere */
 	/* private */
 	unsigned n_shares; /* beside the first owner: conf_share() */
 };

@@ -2,8 +2,8 @@
 /* env.c - the configuration in environment variables. Floor 6.
  *
  * Three tables: what describes the MLNode (environment mode only), what sets a struct conf (also
- * over a file), and what is known but refused. FRP_CONFIG_DIR, NODE_ID, ID_PREFIX, API_NODE and
- * API_NODES are of no use here yet, and the image sets them anyway: they are not looked at. */
+ * over a file), and what is known but refused. NODE_ID, ID_PREFIX, API_NODE and API_NODES
+ * are of no use here yet, and the image sets them anyway: they are not looked at. */
 #include "agent/front/env.h"
 
 #include <stdio.h>
@@ -16,6 +16,7 @@
 
 #define ENV_SERVER_PORT 7200 /* where the frps of a network node listens */
 #define ENV_PREFIX "MLTUNNEL_"
+#define ENV_STATE_DIR "/etc/frp" /* FRP_CONFIG_DIR in the image */
 #define ENV_GRACE_MAX_MS 3600000
 #define ENV_DOWN_MIN_MS 1000 /* less is a pause of Python, not silence */
 #define ENV_DOWN_MAX_MS 86400000
@@ -93,6 +94,15 @@ static int env_set_ca(const struct key *k, void *at, const char *value)
 				      : key_file(k, &tls->ca_file, value);
 }
 
+static int env_set_state_dir(const struct key *k, void *at, const char *value)
+{
+	struct conf *c = at;
+
+	(void) k;
+	c->is_state_dir_asked_for = true;
+	return key_store(&c->state_dir, value);
+}
+
 /* clang-format off */
 static const struct key node_keys[] = {
 	KEY("CLIENT_ID", env_set_id, offsetof(struct env_node, id), "four digits (0001-9999)"),
@@ -119,7 +129,7 @@ static const struct key conf_keys[] = {
 	KEY("MLTUNNEL_POOL_COUNT", key_count, offsetof(struct conf, pool_count), "a number of connections (0-100)",
 	    .max = 100),
 	KEY("MLTUNNEL_REMOTE_ADDR_FILE", key_text, offsetof(struct conf, remote_addr_file), "the path of a file"),
-	KEY("MLTUNNEL_STATE_DIR", NULL, 0, NULL),
+	KEY("MLTUNNEL_STATE_DIR", env_set_state_dir, 0, "the path of a folder"),
 	KEY("MLTUNNEL_ADMIN", NULL, 0, NULL),
 };
 /* clang-format on */
@@ -345,6 +355,16 @@ static int env_take_node(char *const *envp, struct conf *c, struct problems *p)
 	return env_add_proxy(c, "client-mlnode", node.id, '2', node.poc_port);
 }
 
+/* Without a word: the folder that the image has for frpc, when it can be written. */
+static int env_find_state_dir(char *const *envp, struct conf *c)
+{
+	const char *folder = env_find(envp, "FRP_CONFIG_DIR");
+
+	if (c->state_dir != NULL)
+		return 0;
+	return key_store(&c->state_dir, folder != NULL ? folder : ENV_STATE_DIR);
+}
+
 static int env_take_all(char **envp, struct problems *p, struct conf *c)
 {
 	const char *servers = env_find(envp, "FRP_SERVERS");
@@ -365,7 +385,8 @@ static int env_take_all(char **envp, struct problems *p, struct conf *c)
 	r = env_take_node(envp, c, p);
 	if (r < 0)
 		return r;
-	return env_take_conf(envp, c, p);
+	r = env_take_conf(envp, c, p);
+	return r < 0 ? r : env_find_state_dir(envp, c);
 }
 
 int env_load(char **envp, struct problems *p, struct conf **ret_c)

@@ -11,15 +11,14 @@
 
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
+#include "agent/conf/ident.h"
 #include "proto/base/limits.h"
-#include "proto/base/text.h"
-#include "proto/wire/prim.h"
 
 #define LOCK_RETRY_MS 150 /* a person does not notice; four system calls */
 
 /* A zero byte, then the name: abstract, seen by nobody's file system. */
 struct lock_path {
-	char at[1 + sizeof(LOCK_PREFIX) - 1 + 2 * PRIM_SHA256_LEN + 1];
+	char at[1 + sizeof(LOCK_PREFIX) - 1 + IDENT_CAP];
 };
 
 struct lock {
@@ -32,41 +31,12 @@ struct lock {
 	struct lock_path path;
 };
 
-static int lock_compare_names(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-
-	return strcmp((const char *) x->p, (const char *) y->p);
-}
-
-/* The name says which server and which proxies, in any order; hashed, so that it tells nothing and
- * always fits. */
+/* The name says which server and which proxies, but tells nothing and always fits. */
 static int lock_name(struct lock_path *path, const struct conf *c)
 {
-	uint8_t hash[PRIM_SHA256_LEN];
-	struct span *parts = calloc(c->n_proxies + 2, sizeof(*parts));
-	char port[8];
-	int r;
-
-	if (parts == NULL)
-		return -ENOMEM;
-	(void) snprintf(port, sizeof(port), "%u", c->server_port);
-	/* Each with its NUL, so that "a" "bc" is not "ab" "c". */
-	parts[0] = span_of(c->server_host, strlen(c->server_host) + 1);
-	parts[1] = span_of(port, strlen(port) + 1);
-	for (size_t i = 0; i < c->n_proxies; i++)
-		parts[i + 2] = span_of(c->proxies[i].wire_name,
-				       strlen(c->proxies[i].wire_name) + 1);
-	qsort(parts + 2, c->n_proxies, sizeof(*parts), lock_compare_names);
-	r = prim_sha256(parts, c->n_proxies + 2, hash);
-	free(parts);
-	if (r < 0)
-		return r;
 	path->at[0] = '\0';
 	memcpy(path->at + 1, LOCK_PREFIX, sizeof(LOCK_PREFIX) - 1);
-	text_hex(span_of(hash, sizeof(hash)), path->at + sizeof(LOCK_PREFIX),
-		 2 * PRIM_SHA256_LEN + 1);
-	return 0;
+	return conf_ident(c, path->at + sizeof(LOCK_PREFIX));
 }
 
 static size_t lock_fill_address(const struct lock_path *path, struct sockaddr_un *ret_addr)

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "agent/base/loop.h"
+#include "agent/base/reserve.h"
 #include "agent/base/timer.h"
 #include "agent/net/resolve.h"
 #include "proto/base/err.h"
@@ -40,6 +41,7 @@ struct dial {
 	dial_fn *on_done;
 	void *arg;
 	int keepalive_s;	       /* 0: off */
+	bool is_for_user;	       /* of the options */
 	struct sockaddr_storage local; /* AF_UNSPEC: the kernel's choice */
 	struct resolve *lookup;	       /* NULL: over */
 	struct timer deadline, happy;
@@ -253,7 +255,7 @@ static int socket_connect(const struct dial *d, const struct sockaddr_storage *t
 	if (fd < 0)
 		return -errno;
 	socket_set_options(fd, d->keepalive_s);
-	err = socket_bind(fd, &d->local);
+	err = d->is_for_user && reserve_has(fd) ? -EMFILE : socket_bind(fd, &d->local);
 	if (err == 0 && connect(fd, (const struct sockaddr *) to, addr_len(to)) < 0 &&
 	    errno != EINPROGRESS && errno != EINTR)
 		err = -errno;
@@ -358,6 +360,7 @@ static int dial_set_options(struct dial *d, const struct dial_options *o)
 	struct sockaddr_in *v4 = (struct sockaddr_in *) &d->local;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) &d->local;
 
+	d->is_for_user = o->is_for_user;
 	d->keepalive_s = o->keepalive_s < DIAL_KEEP_IDLE_MAX_S ? (int) o->keepalive_s
 							       : DIAL_KEEP_IDLE_MAX_S;
 	d->local.ss_family = AF_UNSPEC;

@@ -2,6 +2,7 @@
 /* dial.h - a TCP connection to host:port: fresh lookup, every address tried, both families raced
  * (RFC 8305). Floor 4. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <uv.h>
@@ -26,6 +27,8 @@ struct dial_options {
 	const char *local_ip;
 	/* Silence before TCP probes the peer; 0: never. */
 	unsigned keepalive_s;
+	/* For a user: -EMFILE rather than one of the last descriptors (agent/base/reserve.h). */
+	bool is_for_user;
 };
 #define DIAL_KEEPALIVE_S 60 /* of dial_start(): a vanished peer is found after 2 min */
 

@@ -133,6 +133,11 @@ const char *advice_for_cause(enum client_cause cause)
 	return "nothing to do";
 }
 
+const char *advice_for_rival(void)
+{
+	return "another agent uses this CLIENT_ID (or run id, from a copied state folder): stop one of them, or give it another CLIENT_ID";
+}
+
 const char *advice_for_tls(void)
 {
 	return "do the TLS settings agree with the server's (MLTUNNEL_TLS, tls_enable; CA, pin and server name)?";

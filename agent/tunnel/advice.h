@@ -14,4 +14,5 @@ const char *advice_for_login(const char *error);
 const char *advice_for_proxy(const char *error);
 const char *advice_for_cause(enum client_cause cause);
 const char *advice_for_tls(void);
+const char *advice_for_rival(void); /* two agents evict each other */
 const char *advice_for_local(int err);

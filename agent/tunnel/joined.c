@@ -2,12 +2,20 @@
 /* joined.c - the list of users of joined work connections. Floor 5. */
 #include "agent/tunnel/joined.h"
 
+#include <errno.h>
+#include <stdio.h>
+
+#include "agent/base/loop.h"
+#include "agent/tunnel/advice.h"
 #include "proto/base/err.h"
+
+#define JOINED_SCARCE_MS 10000 /* between lines about descriptors: users come by the hundred */
 
 void joined_host_init(struct joined_host *h, struct loop *l)
 {
 	h->loop = l;
 	list_init(&h->all);
+	h->scarce.every_ms = JOINED_SCARCE_MS;
 }
 
 size_t joined_count(const struct joined_host *h)
@@ -58,6 +66,24 @@ void joined_leave(struct joined *j, bool want_reset)
 	else
 		end_fin(j->up);
 	end_forget(j->up);
+}
+
+void joined_on_local_error(struct joined *j, int err, const char *why)
+{
+	struct joined_host *h = j->host;
+	uint64_t n_others;
+	char others[24];
+
+	if (err != -EMFILE && err != -ENFILE) {
+		proxy_on_local_error(j->proxy, err, why);
+		return;
+	}
+	if (!log_limit_allows(&h->scarce, loop_now_ms(h->loop), &n_others))
+		return;
+	(void) snprintf(others, sizeof(others), "%llu", (unsigned long long) n_others);
+	log_warn(h->loop->log, "user connection refused: no file descriptor is left for it",
+		 "proxy", j->proxy->conf->name, "refused_before", others, "remedy",
+		 advice_for_local(err));
 }
 
 void joined_remove(struct joined *j)

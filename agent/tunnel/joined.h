@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/base/log.h"
 #include "agent/net/end.h"
 #include "agent/tunnel/proxy.h"
 #include "proto/base/list.h"
@@ -23,6 +24,8 @@ struct joined_host {
 	/* read-only */
 	struct list all; /* each stands in it until its memory is free */
 	uint64_t n_ever, n_bytes_up, n_bytes_down;
+	/* private */
+	struct log_limit scarce; /* of lines about descriptors */
 };
 
 /* Embedded in the user of a struct end. */
@@ -46,6 +49,8 @@ void joined_count_up(struct joined *j, size_t n);
 void joined_count_down(struct joined *j, size_t n);
 /* Give the end up, if it is still there: with a FIN, or a reset. */
 void joined_leave(struct joined *j, bool want_reset);
+/* No connection to the local service, because of @err: say so, in the right measure. */
+void joined_on_local_error(struct joined *j, int err, const char *why);
 /* Out of the list; the last call before the memory goes, joined_told() after it. */
 void joined_remove(struct joined *j);
 static inline void joined_told(struct joined_host *h)

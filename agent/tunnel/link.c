@@ -245,12 +245,13 @@ static void link_on_hop(void *arg, const struct hop_result *r, int fd)
 }
 
 /* 0 or negated errno. */
-static int link_dial(struct link *l)
+static int link_dial(struct link *l, bool is_for_user)
 {
 	const struct link_server *s = l->server;
 	const struct conf *conf = s->conf;
 	const struct dial_options o = { .local_ip = conf->local_ip,
-					.keepalive_s = conf->tcp_keepalive_s };
+					.keepalive_s = conf->tcp_keepalive_s,
+					.is_for_user = is_for_user };
 	uint64_t due_ms = loop_now_ms(s->loop) + conf->dial_timeout_ms;
 
 	if (s->hop != NULL)
@@ -273,8 +274,8 @@ static void link_on_timer(struct timer *t)
 	link_fail(l, "TLS handshake failed", "timed out", advice_for_tls());
 }
 
-int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops,
-	      void *arg)
+static int link_start(struct link *l, const struct link_server *server, const struct link_ops *ops,
+		      void *arg, bool is_for_user)
 {
 	int err;
 
@@ -283,7 +284,7 @@ int link_open(struct link *l, const struct link_server *server, const struct lin
 	l->ops = ops;
 	l->arg = arg;
 	timer_init(&l->timer, server->loop, link_on_timer);
-	err = link_dial(l);
+	err = link_dial(l, is_for_user);
 	if (err != 0)
 		return err;
 	err = conn_init(&l->conn, server->loop, &conn_ops, l, LIMIT_LINK_QUEUED);
@@ -293,6 +294,18 @@ int link_open(struct link *l, const struct link_server *server, const struct lin
 	}
 	l->has_conn = true;
 	return 0;
+}
+
+int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops,
+	      void *arg)
+{
+	return link_start(l, server, ops, arg, /* is_for_user= */ false);
+}
+
+int link_open_for_user(struct link *l, const struct link_server *server, const struct link_ops *ops,
+		       void *arg)
+{
+	return link_start(l, server, ops, arg, /* is_for_user= */ true);
 }
 
 void link_close(struct link *l)

@@ -67,5 +67,8 @@ struct link {
 /* Start. Every result comes from the loop, later. 0 or -ENOMEM (then on_gone() does not come). */
 int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops,
 	      void *arg);
+/* The same for a work connection: not with one of the last descriptors. */
+int link_open_for_user(struct link *l, const struct link_server *server, const struct link_ops *ops,
+		       void *arg);
 /* Idempotent; on_gone() follows from the loop, once. */
 void link_close(struct link *l);

@@ -4,7 +4,9 @@
 
 #include <time.h>
 
+#include "agent/base/cgroup.h"
 #include "agent/base/loop.h"
+#include "proto/base/limits.h"
 
 #define PARAMS_PONG_MS 10000 /* how long frp waits for the answer to a yamux ping */
 /* What Login.version says: frps shows it, nothing depends on it. */
@@ -20,6 +22,17 @@ static uint64_t dead_after(const struct conf *conf)
 	if (by_mux == 0 || !conf->is_mux)
 		return by_beat;
 	return by_beat != 0 && by_beat < by_mux ? by_beat : by_mux;
+}
+
+/* For credit of all streams together: a quarter of what the container may have, so that it is never
+ * the reason for its end. */
+static size_t budget(void)
+{
+	uint64_t quarter = cgroup_memory_limit(CGROUP_MOUNT, CGROUP_MEMBERSHIP) / 4;
+
+	if (quarter >= LIMIT_BUDGET)
+		return LIMIT_BUDGET;
+	return quarter > 0 ? (size_t) quarter : 1; /* 0 would be LIMIT_BUDGET */
 }
 
 int params_fill(struct client_params *p, const struct conf *conf, const struct machine *m,
@@ -51,6 +64,7 @@ int params_fill(struct client_params *p, const struct conf *conf, const struct m
 		.wall_s = (int64_t) time(NULL),
 		.is_mux = conf->is_mux,
 		.n_streams_max = conf->n_streams_max,
+		.budget = budget(),
 		.heartbeat_ms = conf->heartbeat_ms,
 		.ping_ms = conf->mux_keepalive_ms,
 		.dead_ms = dead_after(conf),

@@ -9,6 +9,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/loop.h"
+#include "agent/base/reserve.h"
 #include "agent/base/timer.h"
 #include "agent/net/resolve.h"
 #include "proto/base/err.h"
@@ -195,6 +196,7 @@ static struct peer *peer_find(struct pxudp *px, const struct dgram_addr *addr)
 static struct peer *peer_new(struct pxudp *px, const struct dgram_addr *addr)
 {
 	struct peer *peer;
+	int fd;
 
 	if (px->n_peers >= LIMIT_UDP_PEERS)
 		peer_close(container_of(px->peers.next, struct peer, link));
@@ -208,6 +210,7 @@ static struct peer *peer_new(struct pxudp *px, const struct dgram_addr *addr)
 	px->n_peers++;
 	px->n_handles++;
 	if (uv_udp_connect(&peer->udp, (const struct sockaddr *) &px->local) != 0 ||
+	    uv_fileno((const uv_handle_t *) &peer->udp, &fd) != 0 || reserve_has(fd) ||
 	    uv_udp_recv_start(&peer->udp, peer_on_alloc, peer_on_recv) != 0) {
 		peer_close(peer);
 		return NULL;

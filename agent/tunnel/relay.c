@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/base/loop.h"
+#include "agent/base/reserve.h"
 #include "agent/base/timer.h"
 #include "agent/net/conn.h"
 #include "agent/net/dial.h"
@@ -78,7 +79,7 @@ static void relay_on_timer(struct timer *t)
 	size_t n = conn_n_queued(&r->local);
 
 	if (!r->is_connected) {
-		proxy_on_local_error(r->joined.proxy, -ETIMEDOUT, "timed out");
+		joined_on_local_error(&r->joined, -ETIMEDOUT, "timed out");
 		relay_end(r, false);
 	} else if (n == 0) {
 		relay_end(r, false);
@@ -194,7 +195,7 @@ static void relay_on_error(void *arg, int err, const char *why)
 	struct relay *r = arg;
 
 	if (!r->is_connected) {
-		proxy_on_local_error(r->joined.proxy, err, why);
+		joined_on_local_error(&r->joined, err, why);
 		relay_end(r, false);
 	} else {
 		relay_end(r, true);
@@ -249,12 +250,18 @@ static int relay_connect(struct relay *r)
 	uint64_t due_ms = loop_now_ms(r->joined.host->loop) + WAIT_LOCAL_DIAL_MS;
 	struct proxy *p = r->joined.proxy;
 
+	const struct dial_options o = { .keepalive_s = DIAL_KEEPALIVE_S, .is_for_user = true };
+	int fd, err;
+
 	if (!p->has_local_addr)
-		return dial_start(r->joined.host->loop, r->joined.host->resolver,
-				  p->conf->local_host, p->conf->local_port, due_ms, relay_on_dialed,
-				  r, &r->dial);
+		return dial_start_with(r->joined.host->loop, r->joined.host->resolver, &o,
+				       p->conf->local_host, p->conf->local_port, due_ms,
+				       relay_on_dialed, r, &r->dial);
 	timer_set(&r->timer, due_ms);
-	return conn_connect(&r->local, (const struct sockaddr *) &p->local_addr);
+	err = conn_connect(&r->local, (const struct sockaddr *) &p->local_addr);
+	if (err == 0 && uv_fileno((const uv_handle_t *) &r->local.tcp, &fd) == 0 && reserve_has(fd))
+		err = -EMFILE;
+	return err;
 }
 
 /* The header goes before any payload: it is queued before the connection is open. */
@@ -302,7 +309,7 @@ int relay_start(struct joined_host *host, struct end up, struct proxy *proxy,
 	if (err == 0)
 		err = relay_connect(r);
 	if (err != 0) {
-		proxy_on_local_error(proxy, err, err < 0 ? uv_strerror(err) : "no room");
+		joined_on_local_error(&r->joined, err, err < 0 ? uv_strerror(err) : "no room");
 		relay_end(r, false);
 	}
 	return 0;

@@ -303,7 +303,7 @@ int solo_open(struct solo_host *h)
 	s->host = h;
 	work_init(&s->work, h->server->conf->wire);
 	loop_task_init(&s->turn, solo_on_turn);
-	err = link_open(&s->link, h->server, &solo_link_ops, s);
+	err = link_open_for_user(&s->link, h->server, &solo_link_ops, s);
 	if (err != 0) {
 		work_deinit(&s->work);
 		free(s);

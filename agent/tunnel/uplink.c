@@ -161,7 +161,7 @@ static void uplink_on_login(struct uplink *u, const char *version)
 	retry_done(&u->retry, loop_now_ms(u->loop));
 	u->n_logins++;
 	u->said[0] = '\0';
-	(void) snprintf(u->run_id, sizeof(u->run_id), "%s", client_run_id(u->client));
+	runid_on_login(&u->runid, u->conf, client_run_id(u->client), u->retry.n_tries);
 	log_info(u->log, "login to server success", "server", u->addr, "version", version, "tls",
 		 tls != NULL ? tls : "off");
 	uplink_tell(u);
@@ -179,6 +179,16 @@ static void uplink_on_proxy_up(struct uplink *u, size_t i, const char *remote_ad
 	uplink_tell(u);
 }
 
+/* After a login that failed: does its run id have a part in it? Not answered, it may be parked
+ * behind an old session with that run id; and whatever a server has against it, the third try goes
+ * without. */
+static bool is_run_id_bad(enum client_cause cause, const char *text, unsigned n_tries)
+{
+	if (cause == CLIENT_CAUSE_REFUSED)
+		return strstr(text, "run id") != NULL; /* frp server/service.go: "invalid run id" */
+	return cause == CLIENT_CAUSE_LATE || cause == CLIENT_CAUSE_SILENT || n_tries >= 2;
+}
+
 static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char *text)
 {
 	bool is_up = u->retry.state == RETRY_STATE_IDLE;
@@ -188,9 +198,15 @@ static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char
 		return;
 	}
 	u->n_losses += is_up;
-	if (!is_up && cause != CLIENT_CAUSE_REFUSED)
-		u->run_id[0] =
-			'\0'; /* it may be parked behind an old session of that run id: not again */
+	if (!is_up && is_run_id_bad(cause, text, u->retry.n_tries))
+		runid_forget(&u->runid, u->conf);
+	if (cause == CLIENT_CAUSE_REPLACED && is_up &&
+	    runid_on_evicted(&u->runid, u->conf, loop_now_ms(u->loop))) {
+		uplink_failed(u, RETRY_RIVAL, "session lost",
+			      "another agent has taken its place, twice within a minute",
+			      advice_for_rival());
+		return;
+	}
 	if (cause == CLIENT_CAUSE_REFUSED) {
 		uplink_failed(u, RETRY_REFUSED, "the server refused the login", text,
 			      advice_for_login(text));
@@ -435,7 +451,7 @@ static void uplink_on_ready(void *arg)
 	int err;
 
 	machine_read(&m);
-	err = params_fill(&p, u->conf, &m, u->token, u->run_id);
+	err = params_fill(&p, u->conf, &m, u->token, u->runid.at);
 	if (err == 0)
 		err = client_new(&u->client, &p, &u->roster, loop_now_ms(u->loop));
 	if (err != 0) {
@@ -598,7 +614,7 @@ int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
 	u->solos = (struct solo_host){
 		.server = &u->server,
 		.log = l->log,
-		.run_id = u->run_id,
+		.run_id = u->runid.at,
 		.token = (const char *const *) &u->token,
 		.on_start = uplink_on_solo,
 		.on_gone = host_flush_later,
@@ -634,7 +650,7 @@ struct uplink *uplink_free(struct uplink *u)
 		link_server_deinit(&u->next);
 	link_server_deinit(&u->server);
 	u->token = secret_free(u->token);
-	secret_wipe(u->run_id, sizeof(u->run_id));
+	runid_deinit(&u->runid);
 	u->session_conf = conf_free(u->session_conf);
 	u->conf = conf_free(u->conf);
 	free(u);
@@ -643,6 +659,7 @@ struct uplink *uplink_free(struct uplink *u)
 
 void uplink_start(struct uplink *u)
 {
+	runid_init(&u->runid, u->conf, u->log);
 	retry_lost(&u->retry, RETRY_NETWORK, loop_now_ms(u->loop));
 	proxyset_start(&u->proxies);
 	retry_hurry(&u->retry, loop_now_ms(u->loop)); /* a start is no storm */

@@ -9,6 +9,7 @@
 #include "agent/tunnel/joined.h"
 #include "agent/tunnel/link.h"
 #include "agent/tunnel/proxyset.h"
+#include "agent/tunnel/runid.h"
 #include "agent/tunnel/solo.h"
 #include "agent/tunnel/uplink.h"
 #include "agent/tunnel/workconn.h"
@@ -41,7 +42,7 @@ struct uplink {
 	bool is_ending; /* after CLOSING comes ENDED */
 	enum uplink_end end;
 	uint64_t n_logins, n_losses; /* good ones, ever; of sessions that were logged in */
-	char run_id[LIMIT_RUN_ID + 1];
+	struct runid runid;
 	struct token_fetch *fetch; /* under way: the link follows */
 	char *token;		   /* a secret; as of the last dial; NULL: none yet */
 	char addr[300];

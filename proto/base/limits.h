@@ -66,6 +66,7 @@
 #define WAIT_STUCK_MS 60000    /* a service may pause this long with bytes of a user who is gone */
 
 /* -- sockets -- */
+#define LIMIT_DESCRIPTORS_KEPT 16                /* not for users: the server, its look-up, a token file, the admin */
 #define LIMIT_CIPHER_BUF (256 * 1024)            /* one read of the server's connection; one such buffer for the loop */
 #define LIMIT_CHUNK 16384                        /* unit of the write queues */
 #define LIMIT_SEAL 512                           /* more than TLS adds to one record */

@@ -12,6 +12,8 @@
 #define RETRY_FIRST_MS 250 /* a thousand agents lose one server in the same moment */
 #define RETRY_HURRY_MS 600 /* between tries that are hurried: <= 10 in 5 s even if a link flaps */
 #define RETRY_REFUSED_LONG_MS 120000
+#define RETRY_RIVAL_MS \
+	60000 /* two agents that evict each other do it once a minute, and people read of it */
 
 const char *retry_state_name(enum retry_state s)
 {
@@ -79,6 +81,16 @@ static uint64_t retry_refused_wait(struct retry *r, uint64_t now_ms)
 	return retry_spread(r, steps_ms[r->n_refused - 1]);
 }
 
+static uint64_t retry_wait(struct retry *r, enum retry_class cause, uint64_t now_ms)
+{
+	switch (cause) {
+	case RETRY_NETWORK: break;
+	case RETRY_REFUSED: return retry_refused_wait(r, now_ms);
+	case RETRY_RIVAL: return retry_spread(r, RETRY_RIVAL_MS);
+	}
+	return retry_network_wait(r, now_ms - r->outage_since_ms);
+}
+
 /* Never before @ms. */
 static void retry_not_before(struct retry *r, uint64_t ms)
 {
@@ -99,8 +111,6 @@ void retry_init(struct retry *r, uint64_t seed)
 
 void retry_lost(struct retry *r, enum retry_class cause, uint64_t now_ms)
 {
-	uint64_t wait_ms;
-
 	if (r->state == RETRY_STATE_WAITING)
 		return;
 	if (r->state == RETRY_STATE_IDLE) {
@@ -108,9 +118,7 @@ void retry_lost(struct retry *r, enum retry_class cause, uint64_t now_ms)
 		r->n_tries = 0;
 		r->pace = (uint32_t) (jitter_next(&r->rng) >> 32);
 	}
-	wait_ms = cause == RETRY_REFUSED ? retry_refused_wait(r, now_ms)
-					 : retry_network_wait(r, now_ms - r->outage_since_ms);
-	r->due_ms = now_ms + wait_ms;
+	r->due_ms = now_ms + retry_wait(r, cause, now_ms);
 	retry_keep_spacing(r);
 	retry_enter(r, RETRY_STATE_WAITING);
 	if (r->is_hurried)

@@ -7,7 +7,8 @@
  *
  * Classes: NETWORK (also a broken protocol): first try after U(0, 250 ms), then d = 0.5 s, 1 s
  * until 15 s of outage, 5 s until 2 min, 20 s after, each U(0.7 d, d). REFUSED (the server said no
- * to the login): 1, 2, 5, 10, 15, 15 ... s, 60 s after 2 min, spread alike. After a session that
+ * to the login): 1, 2, 5, 10, 15, 15 ... s, 60 s after 2 min, spread alike. RIVAL (another agent
+ * takes our place each time): 60 s, spread alike. After a session that
  * had logged in one try at once stands before all that (NETWORK), but good logins start at least
  * WAIT_LOGIN_SPACING_MS apart, so that a server which accepts and then breaks is asked at most that
  * often. */
@@ -17,7 +18,7 @@
 
 enum retry_state { RETRY_STATE_IDLE, RETRY_STATE_WAITING, RETRY_STATE_TRYING };
 const char *retry_state_name(enum retry_state s);
-enum retry_class { RETRY_NETWORK, RETRY_REFUSED };
+enum retry_class { RETRY_NETWORK, RETRY_REFUSED, RETRY_RIVAL };
 
 struct retry {
 	/* read-only */

@@ -248,7 +248,6 @@ static const struct refusal refusals[] = {
 	  "MLTUNNEL_GRACE: \"2h\" is not a time of at most 1h (10s, 500ms, 1m30s)" },
 	{ "MLTUNNEL_POOL_COUNT=101",
 	  "MLTUNNEL_POOL_COUNT: \"101\" is not a number of connections (0-100)" },
-	{ "MLTUNNEL_STATE_DIR=/tmp", "MLTUNNEL_STATE_DIR: not supported by this version" },
 	{ "MLTUNNEL_ADMIN=127.0.0.1:7400", "MLTUNNEL_ADMIN: not supported by this version" },
 	{ "MLTUNNEL_TLS_CAA=x",
 	  "MLTUNNEL_TLS_CAA: unknown variable; the nearest known one is MLTUNNEL_TLS_CA" },

@@ -288,6 +288,25 @@ static void run_herd(uint64_t outage_ms)
 			 n_peak);
 }
 
+static void test_a_rival_is_avoided_for_a_minute(void **state)
+{
+	(void) state;
+	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+		struct retry r;
+		uint64_t now_ms;
+
+		after_session(&r, seed, &now_ms);
+		assert_int_equal(retry_begin(&r, r.due_ms), 0);
+		retry_done(&r, now_ms);
+		now_ms += 3000;
+		retry_lost(&r, RETRY_RIVAL, now_ms);
+		assert_in_range(begin_when_due(&r, &now_ms), 42000, 60000);
+		/* what fails then is the network's */
+		retry_lost(&r, RETRY_NETWORK, now_ms);
+		assert_in_range(begin_when_due(&r, &now_ms), 0, 5000);
+	}
+}
+
 static void test_a_herd_is_spread(void **state)
 {
 	(void) state;
@@ -309,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_refused_schedule),
 		cmocka_unit_test(test_a_network_failure_between_refusals_forgets_nothing),
 		cmocka_unit_test(test_hurry),
+		cmocka_unit_test(test_a_rival_is_avoided_for_a_minute),
 		cmocka_unit_test(test_a_herd_is_spread),
 	};
 
