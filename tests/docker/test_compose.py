@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from engine import IDS, Exec, Project, call, docker, inspect, label_of_run, memory_kib, wait_until
+from engine import IDS, NOFILE, Exec, Project, call, docker, inspect, label_of_run, memory_kib, wait_until
 
 CHAT = {"model": "mock-model", "stream": True, "messages": [{"role": "user", "content": "hello"}]}
 NODE_PORTS = (5000, 8080, 5050, 8081)
@@ -47,8 +47,9 @@ def test_version_in_the_path_through_nginx(project):
 
 
 def test_500_streams_at_once_directly(project):
-    report = project.load("sse", 10001, streams=500, rate=5, seconds=5, size=400)
-    assert report["exact"]
+    """And few descriptors: the node and the agent in one container, each with 1024."""
+    assert docker("exec", project.agent("0001"), "bash", "-c", "ulimit -Hn") == str(NOFILE)
+    assert project.load("sse", 10001, streams=500, rate=5, seconds=5, size=400)["exact"]
 
 
 def test_200_streams_at_once_through_nginx(project):
@@ -57,6 +58,27 @@ def test_200_streams_at_once_through_nginx(project):
 
 def test_upload_of_10_mib(project):
     assert project.load("upload", 10001, size=10 * 1024 * 1024, count=2)["exact"]
+
+
+@pytest.mark.parametrize("ident", IDS)
+def test_engine_finds_the_agent_healthy(project, ident):
+    wait_until("healthy", lambda: inspect(project.agent(ident), "{{.State.Health.Status}}") == "healthy", 40)
+
+
+def test_health_is_that_of_the_tunnel(images, scratch_container):
+    """An agent that runs and has no server is not ready; it does not end for that."""
+    name = scratch_container()
+    docker(
+        "run", "-d", "--name", name, "--network", "none", "--read-only", "-e", "FRP_SERVER=127.0.0.1:7200",
+        "-e", "SECRET_FRP_TOKEN=t", "-e", "CLIENT_ID=0001", "mltunnel",
+    )  # fmt: skip
+
+    def status(*argv):
+        return call("docker", "exec", name, "/usr/bin/mltunnel", "status", *argv, check=False).returncode
+
+    wait_until("an answer of the agent", lambda: status() == 0, 10)
+    assert status("--ready") != 0
+    assert inspect(name, "{{.State.Running}}") == "true"
 
 
 # ---- and no other way
@@ -236,19 +258,19 @@ def test_rotated_token_is_in_force_after_a_restart(images, scratch_container, tm
             )  # fmt: skip
             return name
 
-        def has_proxy(ident):
-            return f"client-mlnode-{ident}] tcp proxy listen port" in all_logs(server)
+        def is_in(agent):
+            return "login to server success" in all_logs(agent)
 
         old = start_agent('first "\\ {{ .x }} word', "0011")
-        wait_until("a login with the first token", lambda: has_proxy("0011"), 20)
+        wait_until("a login with the first token", lambda: is_in(old), 20)
         docker("stop", "-t", "5", old)
         (tmp_path / "token").write_text("second\n")
         docker("restart", "-t", "5", server)
-        start_agent("second", "0012")
-        wait_until("a login with the second token", lambda: has_proxy("0012"), 20)
+        new = start_agent("second", "0012")
+        wait_until("a login with the second token", lambda: is_in(new), 20)
         refused = start_agent('first "\\ {{ .x }} word', "0013")
         wait_until("a refusal of the first token", lambda: "token" in all_logs(refused).lower(), 20)
-        assert not has_proxy("0013")
+        assert not is_in(refused)
     finally:
         for container in docker("ps", "-aq", "--filter", f"network={network}").split():
             call("docker", "rm", "-f", "-v", container, check=False)
