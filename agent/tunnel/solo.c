@@ -21,12 +21,23 @@ struct solo {
 	struct list in_host;
 	struct loop_task turn; /* the user waits for room and there is some */
 	bool is_wanting, is_fin_sent, is_over;
+	bool is_link_gone; /* reset while the user had it: the memory waits for end_forget() */
 	size_t n_unconsumed; /* given to the user and still in our memory */
 };
 
 /* -- ending
  * -------------------------------------------------------------------------------------------------------
  */
+
+static void solo_free(struct solo *s)
+{
+	struct solo_host *h = s->host;
+
+	work_deinit(&s->work);
+	list_del(&s->in_host);
+	free(s);
+	h->on_gone(h->arg);
+}
 
 static void solo_close(struct solo *s)
 {
@@ -36,18 +47,23 @@ static void solo_close(struct solo *s)
 		s->host->n_unjoined--;
 	s->state = SOLO_STATE_CLOSING;
 	loop_task_cancel(&s->turn);
-	link_close(&s->link);
+	if (s->is_link_gone)
+		solo_free(s);
+	else
+		link_close(&s->link);
 }
 
 static void solo_on_gone(void *arg)
 {
 	struct solo *s = arg;
-	struct solo_host *h = s->host;
 
-	work_deinit(&s->work);
-	list_del(&s->in_host);
-	free(s);
-	h->on_gone(h->arg);
+	s->is_link_gone = true;
+	if (s->state == SOLO_STATE_CLOSING)
+		solo_free(s);
+	else if (s->user != NULL)
+		s->user->ops->on_rst(s->user);
+	else
+		solo_close(s);
 }
 
 static void solo_close_some(struct solo_host *h, bool want_joined)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+# test_edges.py - single users who end in unusual ways: what they are owed arrives, and nobody else is hurt.
+
+import socket
+import threading
+
+import pytest
+
+import network
+import peers
+
+GARBAGE = "ff" * 64  # no beginning of a compressed stream
+
+
+class Service:
+    """A local service that serves each connection by one function."""
+
+    def __init__(self, serve):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._serve = serve
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                s, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._one, args=(s,), daemon=True).start()
+
+    def _one(self, s):
+        try:
+            with s:
+                self._serve(s)
+        except OSError:
+            pass
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def start(lab, proxy_lines=(), common=(), port=None, remote=None):
+    """An agent by TOML with one proxy."""
+    lines = ['serverAddr = "127.0.0.1"', f"serverPort = {lab.server_port}", "loginFailExit = false"]
+    lines += [f'auth.token = "{peers.TOKEN}"', 'log.level = "debug"', *common]
+    lines += ["[[proxies]]", 'name = "one"', 'type = "tcp"', f"localPort = {port or lab.node.inference}"]
+    lines += [f"remotePort = {remote or lab.port1}", *proxy_lines]
+    path = lab.directory / "edges.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return lab.keep(peers.Agent(lab, [peers.agent_program(), "-c", path], peers.clean_env(lab.directory)))
+
+
+@pytest.mark.parametrize("is_mux", (True, False), ids=("mux", "no-mux"))
+def test_garbage_in_a_compressed_stream_ends_that_user_only(new_lab, is_mux):
+    lab = new_lab()
+    fake = lab.start_fake(is_mux=is_mux)
+    common = ["transport.tls.enable = false", f"transport.tcpMux = {str(is_mux).lower()}"]
+    agent = start(lab, ["transport.useCompression = true"], common)
+    agent.wait_line("start proxy success")
+    for _ in range(3):
+        mark = fake.mark()
+        fake.tell("reqwork 1")
+        fake.wait_message("NewWorkConn", since=mark)
+        fake.tell("start one 1.2.3.4 5 6.7.8.9 10")
+        joined = fake.wait_event("joined", since=mark)[1]
+        ended = agent.mark()
+        fake.tell(f"send {joined['stream']} {GARBAGE}")
+        agent.wait_line("payload cannot be passed on", since=ended)
+    assert len(fake.logins()) == 1
+    agent.signal(15)
+    assert agent.wait() == 0
