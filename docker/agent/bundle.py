@@ -197,7 +197,7 @@ def write_relink(directory, build, tool):
             words.append(f"objects/{os.path.basename(word)}")
         else:
             words.append(shlex.quote(word))
-    (directory / "link.sh").write_text(LINK_SH.format(words=" \\\n\t".join(words), compiler=f"{tool}c++"))
+    (directory / "link.sh").write_text(LINK_SH.format(words=" \\\n\t".join(words), compiler=command[0]))
     (directory / "README").write_text(RELINK_README)
 
 
