@@ -30,6 +30,7 @@ var subcommands = map[string]subcommand{
 	"echo":         echoCommand,
 	"download":     downloadCommand,
 	"upload":       uploadCommand,
+	"flood":        floodCommand,
 	"sse":          sseCommand,
 	"connect":      connectCommand,
 	"churn":        churnCommand,

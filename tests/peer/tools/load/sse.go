@@ -22,6 +22,9 @@ type tally struct {
 	slipped []time.Duration // how far the node itself was behind its schedule
 }
 
+// Streams that start together wait so long after the last was asked for: time for the slowest to get there.
+const openingTime = 500 * time.Millisecond
+
 // sse: many event streams at once, every event counted and checked.
 func sseCommand(f *flag.FlagSet, t *target) func() report {
 	streams := f.Int("streams", 500, "streams at once")
@@ -29,15 +32,20 @@ func sseCommand(f *flag.FlagSet, t *target) func() report {
 	seconds := f.Int("seconds", 10, "length of each stream")
 	size := f.Int("size", 850, "bytes of an event")
 	ramp := f.Duration("ramp", time.Second, "time over which the streams are opened")
+	together := f.Bool("together", false, "event i of all streams is due at the same moment")
 	return func() report {
 		t.timeout += time.Duration(*seconds) * time.Second
 		debug.SetGCPercent(800) // the heap is small; collections would show in the latencies
 		events := *rate * *seconds
 		tallies := make([]tally, *streams)
+		start := int64(0)
+		if *together {
+			start = time.Now().Add(*ramp + openingTime).UnixNano()
+		}
 		each(*streams, func(i int) {
 			time.Sleep(*ramp * time.Duration(i) / time.Duration(*streams))
 			y := &tallies[i]
-			err := y.run(t, uint64(i), events, *rate, *size)
+			err := y.run(t, uint64(i), events, *rate, *size, start)
 			if err != nil {
 				t.wrong("stream %d: %v", i, err)
 			}
@@ -46,11 +54,14 @@ func sseCommand(f *flag.FlagSet, t *target) func() report {
 	}
 }
 
-func (y *tally) run(t *target, number uint64, events, rate, size int) error {
+func (y *tally) run(t *target, number uint64, events, rate, size int, start int64) error {
 	y.late = make([]time.Duration, 0, events)
 	y.slipped = make([]time.Duration, 0, events)
 	y.lost = events
 	path := fmt.Sprintf("/sse?events=%d&rate=%d&size=%d&stream=%d", events, rate, size, number)
+	if start != 0 {
+		path += fmt.Sprintf("&start_ns=%d", start)
+	}
 	c, body, err := t.get(path)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"flag"
@@ -44,11 +45,14 @@ func transfer(f *flag.FlagSet, t *target, one func(seed uint64, size int64) (int
 	size := f.Int64("size", 10<<20, "bytes on each connection")
 	count := f.Int("count", 1, "connections at once")
 	seed := f.Uint64("seed", 1, "stream of the first connection")
+	every := f.Duration("every", 0, "time between the starts of two connections; 0 is all at once")
 	return func() report {
+		t.timeout += time.Duration(*count) * *every
 		sums := make([]string, *count)
 		bytes := make([]int64, *count)
 		start := time.Now()
 		each(*count, func(i int) {
+			time.Sleep(time.Duration(i) * *every)
 			n, sum, err := one(*seed+uint64(i), *size)
 			if err != nil {
 				t.wrong("connection %d: %v", i, err)
@@ -102,6 +106,40 @@ func downloadCommand(f *flag.FlagSet, t *target) func() report {
 		n, err := stream.Check(body, seed, size, sum)
 		return n, fmt.Sprintf("%x", sum.Sum(nil)), err
 	})
+}
+
+// What flood asks for: more than anybody takes.
+const endless = 1 << 50
+
+// flood: one download that has no end; all that came in its time must be right.
+func floodCommand(f *flag.FlagSet, t *target) func() report {
+	seconds := f.Int("seconds", 10, "time to read")
+	return func() report {
+		limit := time.Duration(*seconds) * time.Second
+		t.timeout += limit
+		c, body, err := t.get(fmt.Sprintf("/bytes?n=%d&seed=1", endless))
+		if err != nil {
+			t.wrong("%v", err)
+			return report{}
+		}
+		defer c.Close()
+		src, start, total := stream.NewSource(1), time.Now(), 0
+		got, want := make([]byte, 64<<10), make([]byte, 64<<10)
+		for time.Since(start) < limit {
+			n, err := body.Read(got)
+			src.Read(want[:n])
+			if !bytes.Equal(got[:n], want[:n]) {
+				t.wrong("damaged between bytes %d and %d", total, total+n)
+				break
+			}
+			total += n
+			if err != nil {
+				t.wrong("after %d bytes: %v", total, err)
+				break
+			}
+		}
+		return report{"bytes": total, "mib_per_s": float64(total) / (1 << 20) / time.Since(start).Seconds()}
+	}
 }
 
 // upload: POST a stream; the node tells the SHA-256 of what came.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -26,14 +27,15 @@ const holdSeconds = 600
 const holdReceiveBuffer = 64 << 10
 
 // sse sends N events of B bytes at R per second: GET /sse?events=N&rate=R&size=B&stream=S.
-// Event i is due at start + i/R, whenever the one before was written.
+// Event i is due at start + i/R, whenever the one before was written. The start is now, or &start_ns=CLOCK_REALTIME.
 func (n *node) sse(w http.ResponseWriter, r *http.Request) {
 	events, err1 := intParam(r, "events", 10)
 	rate, err2 := intParam(r, "rate", 30)
 	size, err3 := intParam(r, "size", 850)
 	number, err4 := intParam(r, "stream", 0)
-	if err1 != nil || err2 != nil || err3 != nil || err4 != nil || rate <= 0 || size < stream.MinEventSize {
-		http.Error(w, fmt.Sprintf("events, rate, size (at least %d) and stream are numbers",
+	startNS, err5 := intParam(r, "start_ns", time.Now().UnixNano())
+	if errors.Join(err1, err2, err3, err4, err5) != nil || rate <= 0 || size < stream.MinEventSize {
+		http.Error(w, fmt.Sprintf("events, rate, size (at least %d), stream and start_ns are numbers",
 			stream.MinEventSize), http.StatusBadRequest)
 		return
 	}
@@ -44,7 +46,7 @@ func (n *node) sse(w http.ResponseWriter, r *http.Request) {
 	defer h.end()
 	go h.watch()
 	h.writeHead("text/event-stream")
-	start := time.Now()
+	start := time.Unix(0, startNS)
 	chunk := make([]byte, 0, size+16)
 	for i := int64(0); i < events; i++ {
 		if !h.waitUntil(start.Add(time.Duration(i * int64(time.Second) / rate))) {

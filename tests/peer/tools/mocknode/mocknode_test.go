@@ -158,3 +158,26 @@ func TestTokensComeOneByOne(t *testing.T) {
 		t.Errorf("%d tokens, last line %q", len(at), last)
 	}
 }
+
+func TestEventsStartWhenTold(t *testing.T) {
+	c := start(t, newNode(), false)
+	at := time.Now().Add(100 * time.Millisecond)
+	fmt.Fprintf(c, "GET /sse?events=2&rate=50&size=200&start_ns=%d HTTP/1.1\r\nHost: x\r\n\r\n", at.UnixNano())
+	r, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(strings.TrimSpace(string(body)), "\n\n") {
+		e, err := stream.Parse([]byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if due := at.Add(time.Duration(i) * 20 * time.Millisecond); e.AtNS < due.UnixNano() {
+			t.Errorf("event %d came %d ns early", i, due.UnixNano()-e.AtNS)
+		}
+	}
+}
