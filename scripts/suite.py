@@ -21,7 +21,7 @@ LOGS = BUILD / "log"
 # The suites of meson.build, in the order of the floors.
 SUITES = ("unit", "sim", "vectors", "loop", "fuzz")
 # --only takes a suite or one of these.
-OTHERS = ("checks", "static", "e2e", "conformance", "docker")
+OTHERS = ("checks", "static", "e2e", "bench", "conformance", "docker")
 # True once mltunnel is meant to pass frp's own suite: then the part conformance is run without being asked for.
 CONFORMANCE_BY_DEFAULT = False
 # True once release and images are meant to be tested in each whole run: then the part docker needs an engine.
@@ -354,6 +354,15 @@ def run_e2e(tally, binary_of, full):
     run_pytest(tally, "e2e-alone", "tests/e2e", ["-m", "alone"], env, may_be_empty=True)
 
 
+def run_bench(tally, name):
+    """That scripts/bench works, and each byte of its work is right; what it measures decides nothing here."""
+    programs = built_files(name, "executable", "mltunnel")
+    if not programs:
+        tally.add("bench", [("not run: no executable mltunnel", "fail")], 0)
+        return
+    run_pytest(tally, "bench", "tests/bench", [], {"MLTUNNEL_BIN": programs[0]})
+
+
 def run_conformance(tally, name, version, n_runs):
     """frp's own end-to-end suite drives the program of a build."""
     began, log = time.monotonic(), LOGS / f"conformance-{version}-{name}.log"
@@ -411,7 +420,7 @@ def main():
     if not args.only and not DOCKER_BY_DEFAULT:
         chosen -= {"docker"}
     if args.quick and not args.only:
-        chosen -= {"static", "e2e", "conformance", "docker"}
+        chosen -= {"static", "e2e", "bench", "conformance", "docker"}
     tally = Tally(strict=os.environ.get("CI") == "true")
     suites = [suite for suite in SUITES if suite in chosen]
     if "checks" in chosen:
@@ -425,11 +434,13 @@ def main():
                 run_suites(tally, "gcc", suites)
     if suites and not args.quick and build(tally, "clang-asan"):
         run_suites(tally, "clang-asan", suites)
-    if {"static", "e2e", "conformance"} & chosen and build(tally, "static"):
+    if {"static", "e2e", "bench", "conformance"} & chosen and build(tally, "static"):
         if "static" in chosen:
             check_static(tally)
         if "e2e" in chosen:
             run_e2e(tally, ("static",), args.full)
+        if "bench" in chosen:
+            run_bench(tally, "static")
         if "conformance" in chosen:
             run_conformance(tally, "static", "0.70.1", 3 if args.full else 1)
             run_conformance(tally, "static", "0.65.0", 1)
