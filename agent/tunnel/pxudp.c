@@ -7,14 +7,13 @@
 
 #include <uv.h>
 
-#include "agent/base/log.h"
 #include "agent/base/loop.h"
 #include "agent/base/reserve.h"
 #include "agent/base/timer.h"
 #include "agent/net/resolve.h"
+#include "agent/tunnel/udpline.h"
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
-#include "proto/session/chan.h"
 #include "proto/wire/proxyhdr.h"
 
 /* One user of the proxy; owned by pxudp. */
@@ -28,39 +27,33 @@ struct peer {
 };
 
 struct pxudp {
-	struct end_user user;
-	struct joined joined;
-	struct pxudp_params p;
-	struct chan in; /* frames from the server */
-	struct buf out; /* frames for it */
+	struct udpline line;
 	struct list peers;
 	size_t n_peers; /* that are not closing */
 	size_t n_handles;
 	struct sockaddr_storage local;
-	bool has_local, is_ended;
+	bool has_local;
 	struct resolve *resolve;
 	struct timer timer; /* the next Ping or the next idle peer */
-	uint64_t ping_due_ms;
 	uint8_t datagram[]; /* packet_max: one in either direction, inside a callback */
 };
 
 static uint64_t pxudp_now(const struct pxudp *px)
 {
-	return loop_now_ms(px->joined.host->loop);
+	return loop_now_ms(px->line.joined.host->loop);
 }
 
 /* -- ending -- */
 
 static void pxudp_free_if_done(struct pxudp *px)
 {
-	struct joined_host *h = px->joined.host;
+	struct joined_host *h = px->line.joined.host;
 
-	if (!px->is_ended || px->n_handles > 0)
+	if (!px->line.is_ended || px->n_handles > 0)
 		return;
 	timer_stop(&px->timer);
-	joined_remove(&px->joined);
-	chan_deinit(&px->in);
-	buf_deinit(&px->out);
+	joined_remove(&px->line.joined);
+	udpline_deinit(&px->line);
 	free(px);
 	joined_told(h);
 }
@@ -93,11 +86,11 @@ static void pxudp_on_free(struct timer *t)
 
 static void pxudp_end(struct joined *j, bool want_reset)
 {
-	struct pxudp *px = container_of(j, struct pxudp, joined);
+	struct pxudp *px = container_of(j, struct pxudp, line.joined);
 
-	if (px->is_ended)
+	if (px->line.is_ended)
 		return;
-	px->is_ended = true;
+	px->line.is_ended = true;
 	px->resolve = resolve_cancel(px->resolve);
 	joined_leave(j, want_reset);
 	while (!list_is_empty(&px->peers))
@@ -108,41 +101,13 @@ static void pxudp_end(struct joined *j, bool want_reset)
 
 /* -- up: to the server -- */
 
-/* Move what waits as far as the end takes it. */
-static void pxudp_flush(struct pxudp *px)
-{
-	struct span s;
-	uint8_t *dst;
-	size_t cap;
-
-	while (!px->is_ended && (s = buf_span(&px->out)).len > 0) {
-		if (end_reserve(px->joined.up, &dst, &cap) != 0)
-			return; /* pxudp_on_turn() goes on */
-		if (cap > s.len)
-			cap = s.len;
-		memcpy(dst, s.p, cap);
-		end_commit(px->joined.up, cap);
-		buf_eat(&px->out, cap);
-	}
-}
-
-static void pxudp_ping(struct pxudp *px)
-{
-	struct msg m = { .type = MSG_PING };
-
-	px->ping_due_ms = pxudp_now(px) + WAIT_UDP_PING_MS;
-	(void) frame_encode(px->p.form == DGRAM_V1 ? WIRE_V1 : WIRE_V2, &m,
-			    &px->out); /* full: data is life, too */
-	pxudp_flush(px);
-}
-
 static void peer_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
 	struct peer *peer = container_of((uv_udp_t *) handle, struct peer, udp);
 	struct pxudp *px = peer->px;
 
 	(void) suggested;
-	*buf = uv_buf_init((char *) px->datagram, (unsigned) px->p.packet_max);
+	*buf = uv_buf_init((char *) px->datagram, (unsigned) px->line.packet_max);
 }
 
 static void pxudp_arm(struct pxudp *px);
@@ -159,23 +124,18 @@ static void peer_on_recv(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const st
 {
 	struct peer *peer = container_of(udp, struct peer, udp);
 	struct pxudp *px = peer->px;
-	struct dgram d = { .remote = peer->addr };
 
 	(void) flags; /* UV_UDP_PARTIAL: cut to packet_max, as frpc does */
-	if (peer->is_closing || px->is_ended || (n == 0 && from == NULL))
+	if (peer->is_closing || px->line.is_ended || (n == 0 && from == NULL))
 		return;
 	if (n < 0) {
-		proxy_on_local_error(px->joined.proxy, (int) n, uv_strerror((int) n));
+		proxy_on_local_error(px->line.joined.proxy, (int) n, uv_strerror((int) n));
 		peer_close(peer); /* the user's next datagram opens another */
 		return;
 	}
-	proxy_on_local_ok(px->joined.proxy);
+	proxy_on_local_ok(px->line.joined.proxy);
 	peer_used(peer);
-	joined_count_up(&px->joined, (size_t) n);
-	d.payload = span_of(buf->base, (size_t) n);
-	(void) dgram_encode(px->p.form, &d,
-			    &px->out); /* no room, or too long for the wire: dropped */
-	pxudp_flush(px);
+	udpline_send(&px->line, &peer->addr, span_of(buf->base, (size_t) n));
 }
 
 /* -- down: from the server -- */
@@ -201,7 +161,7 @@ static struct peer *peer_new(struct pxudp *px, const struct dgram_addr *addr)
 	if (px->n_peers >= LIMIT_UDP_PEERS)
 		peer_close(container_of(px->peers.next, struct peer, link));
 	peer = calloc(1, sizeof(*peer));
-	if (peer == NULL || uv_udp_init(&px->joined.host->loop->uv, &peer->udp) != 0)
+	if (peer == NULL || uv_udp_init(&px->line.joined.host->loop->uv, &peer->udp) != 0)
 		return mem_free(peer);
 	peer->px = px;
 	peer->addr = *addr;
@@ -221,7 +181,7 @@ static struct peer *peer_new(struct pxudp *px, const struct dgram_addr *addr)
 /* The PROXY header before the first datagram of each local socket, in one datagram with it. */
 static size_t peer_header(struct peer *peer, uint8_t dst[static PROXYHDR_MAX])
 {
-	const struct conf_proxy *conf = peer->px->joined.proxy->conf;
+	const struct conf_proxy *conf = peer->px->line.joined.proxy->conf;
 	struct proxyhdr h = { .version = conf->proxy_protocol,
 			      .is_udp = true,
 			      .src_port = peer->addr.port };
@@ -238,8 +198,9 @@ static size_t peer_header(struct peer *peer, uint8_t dst[static PROXYHDR_MAX])
 	return proxyhdr_encode(&h, dst, &n) == 0 ? n : 0;
 }
 
-static void pxudp_deliver(struct pxudp *px, const struct dgram *d)
+static void pxudp_on_dgram(struct udpline *l, const struct dgram *d)
 {
+	struct pxudp *px = container_of(l, struct pxudp, line);
 	uint8_t header[PROXYHDR_MAX];
 	struct peer *peer = peer_find(px, &d->remote);
 	uv_buf_t bufs[2];
@@ -254,65 +215,20 @@ static void pxudp_deliver(struct pxudp *px, const struct dgram *d)
 	peer_used(peer);
 	bufs[0] = uv_buf_init((char *) header, (unsigned) peer_header(peer, header));
 	bufs[1] = uv_buf_init((char *) (uintptr_t) d->payload.p, (unsigned) d->payload.len);
-	joined_count_down(&px->joined, d->payload.len);
 	n = uv_udp_try_send(&peer->udp, bufs, 2, NULL);
 	if (n ==
 	    UV_ECONNREFUSED) { /* the word of an earlier datagram: this one has not been sent */
-		proxy_on_local_error(px->joined.proxy, n, uv_strerror(n));
+		proxy_on_local_error(px->line.joined.proxy, n, uv_strerror(n));
 		(void) uv_udp_try_send(&peer->udp, bufs, 2, NULL); /* its turn */
 	}
 	pxudp_arm(px);
-}
-
-static void pxudp_on_data(struct end_user *u, struct span data)
-{
-	struct pxudp *px = container_of(u, struct pxudp, user);
-	const char *why = NULL;
-	size_t n = data.len;
-	struct frame f;
-	struct dgram d;
-	int err;
-
-	while ((err = chan_next_frame(&px->in, &data, &f)) == 0) {
-		if (f.kind == FRAME_MESSAGE && f.type != MSG_UDP_PACKET)
-			continue; /* Ping of a visitor, or a type that means nothing here */
-		err = dgram_decode(px->p.form, &f, px->datagram, px->p.packet_max, &d, &why);
-		if (err == DGRAM_E_LONG)
-			continue; /* longer than udpPacketSize: dropped */
-		if (err != 0)
-			break;
-		pxudp_deliver(px, &d);
-	}
-	if (err != CHAN_E_MORE) {
-		log_debug(px->joined.host->loop->log, "udp work connection closed", "proxy",
-			  px->joined.proxy->conf->name, "error", why != NULL ? why : px->in.why);
-		pxudp_end(&px->joined, /* want_reset= */ true);
-		return;
-	}
-	end_consume(px->joined.up, n);
-}
-
-static void pxudp_on_fin(struct end_user *u)
-{
-	pxudp_end(&container_of(u, struct pxudp, user)->joined, /* want_reset= */ false);
-}
-
-static void pxudp_on_rst(struct end_user *u)
-{
-	pxudp_end(&container_of(u, struct pxudp, user)->joined, /* want_reset= */ true);
-}
-
-static void pxudp_on_turn(struct end_user *u, size_t quantum)
-{
-	(void) quantum; /* small messages; the queue is bounded */
-	pxudp_flush(container_of(u, struct pxudp, user));
 }
 
 /* -- time -- */
 
 static void pxudp_arm(struct pxudp *px)
 {
-	uint64_t due_ms = px->ping_due_ms, idle_ms;
+	uint64_t due_ms = px->line.ping_due_ms, idle_ms;
 
 	if (!list_is_empty(&px->peers)) {
 		idle_ms = container_of(px->peers.next, struct peer, link)->used_ms +
@@ -333,8 +249,8 @@ static void pxudp_on_timer(struct timer *t)
 			break;
 		peer_close(peer);
 	}
-	if (px->ping_due_ms <= pxudp_now(px))
-		pxudp_ping(px);
+	if (px->line.ping_due_ms <= pxudp_now(px))
+		udpline_ping(&px->line, pxudp_now(px));
 	pxudp_arm(px);
 }
 
@@ -346,8 +262,8 @@ static void pxudp_on_resolved(void *arg, const struct resolve_answer *a)
 
 	px->resolve = NULL;
 	if (a->n_addrs == 0) {
-		proxy_on_local_error(px->joined.proxy, -EADDRNOTAVAIL, a->why);
-		pxudp_end(&px->joined, /* want_reset= */ false);
+		proxy_on_local_error(px->line.joined.proxy, -EADDRNOTAVAIL, a->why);
+		pxudp_end(&px->line.joined, /* want_reset= */ false);
 		return;
 	}
 	px->local = a->addrs[0];
@@ -356,23 +272,29 @@ static void pxudp_on_resolved(void *arg, const struct resolve_answer *a)
 
 static int pxudp_find_local(struct pxudp *px)
 {
-	const struct proxy *p = px->joined.proxy;
+	const struct proxy *p = px->line.joined.proxy;
 
 	px->has_local = p->has_local_addr;
 	px->local = p->local_addr;
 	if (px->has_local)
 		return 0;
-	return resolve_start(px->joined.host->resolver, p->conf->local_host, p->conf->local_port,
-			     pxudp_on_resolved, px, &px->resolve);
+	return resolve_start(px->line.joined.host->resolver, p->conf->local_host,
+			     p->conf->local_port, pxudp_on_resolved, px, &px->resolve);
+}
+
+static const char *pxudp_name(const struct udpline *l)
+{
+	return l->joined.proxy->conf->name;
 }
 
 int pxudp_start(struct joined_host *h, struct end up, const struct pxudp_params *p)
 {
-	static const struct end_user_ops ops = {
-		.on_data = pxudp_on_data,
-		.on_fin = pxudp_on_fin,
-		.on_rst = pxudp_on_rst,
-		.on_turn = pxudp_on_turn,
+	static const struct udpline_ops ops = { .on_dgram = pxudp_on_dgram, .name = pxudp_name };
+	static const struct end_user_ops user_ops = {
+		.on_data = udpline_on_data,
+		.on_fin = udpline_on_fin,
+		.on_rst = udpline_on_rst,
+		.on_turn = udpline_on_turn,
 	};
 	size_t packet_max = p->packet_max < LIMIT_UDP_PACKET ? p->packet_max : LIMIT_UDP_PACKET;
 	struct pxudp *px = calloc(1, sizeof(*px) + packet_max);
@@ -380,22 +302,22 @@ int pxudp_start(struct joined_host *h, struct end up, const struct pxudp_params 
 
 	if (px == NULL)
 		return -ENOMEM;
-	px->user.ops = &ops;
-	px->p = *p;
-	px->p.packet_max = packet_max;
-	px->joined.host = h;
-	px->joined.proxy = p->proxy;
+	px->line.ops = &ops;
+	px->line.user.ops = &user_ops;
+	px->line.form = p->form;
+	px->line.packet_max = packet_max;
+	px->line.datagram = px->datagram;
+	px->line.joined.host = h;
+	px->line.joined.proxy = p->proxy;
 	err = pxudp_find_local(px);
 	if (err != 0) {
 		free(px);
 		return err;
 	}
-	chan_init(&px->in, p->form == DGRAM_V1 ? WIRE_V1 : WIRE_V2, /* out_max= */ 0);
-	buf_init(&px->out, LIMIT_UDP_OUT);
+	udpline_init(&px->line, pxudp_now(px));
 	list_init(&px->peers);
 	timer_init(&px->timer, h->loop, pxudp_on_timer);
-	joined_add(&px->joined, h, p->proxy, up, &px->user, pxudp_end);
-	px->ping_due_ms = pxudp_now(px) + WAIT_UDP_PING_MS;
+	joined_add(&px->line.joined, h, p->proxy, up, &px->line.user, pxudp_end);
 	pxudp_arm(px);
 	return 0;
 }
