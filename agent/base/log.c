@@ -477,7 +477,8 @@ void log_write(struct log *l, enum log_level level, const char *words, ...)
 		return;
 	va_start(ap, words);
 	key = va_arg(ap, const char *);
-	if (l->format == LOG_FORMAT_TEXT && key != NULL && strcmp(key, "proxy") == 0) {
+	if (l->format == LOG_FORMAT_TEXT && key != NULL &&
+	    (strcmp(key, "proxy") == 0 || strcmp(key, "visitor") == 0)) {
 		name = va_arg(ap, const char *);
 		name = name != NULL ? name : "";
 		key = va_arg(ap, const char *);

@@ -33,9 +33,9 @@ enum { LOG_E_BAD = 1 };
 int log_level_of_name(const char *name, enum log_level *ret_level);
 
 /* Text: "2026-11-21T23:04:05.123Z INFO [NAME] words key=value key="with spaces"". frp's tools look
- * for "[NAME] words": when the first field is called "proxy", its value is printed in brackets
- * before the words. JSON: ts, level, msg, then the fields. NULL values are printed as "". Nothing
- * happens without a log (@l NULL). */
+ * for "[NAME] words": when the first field is called "proxy" or "visitor", its value is printed in
+ * brackets before the words. JSON: ts, level, msg, then the fields. NULL values are printed as "".
+ * Nothing happens without a log (@l NULL). */
 void log_write(struct log *l, enum log_level level, const char *words, ...)
 	__attribute__((sentinel));
 #define log_error(l, ...) log_write((l), LOG_ERROR, __VA_ARGS__, (const char *) NULL)

@@ -20,6 +20,11 @@ struct end_user_ops {
 	void (*on_rst)(struct end_user *u);
 	/* It may send up to @quantum bytes now. */
 	void (*on_turn)(struct end_user *u, size_t quantum);
+	/* Of a visit only, which we asked for; its user sends nothing before one of these.
+	 * Answered: it is like any other from here on. */
+	void (*on_open)(struct end_user *u);
+	/* @text is the server's, raw, or ours; only end_forget() is left to do. */
+	void (*on_refused)(struct end_user *u, const char *text);
 };
 struct end_user {
 	const struct end_user_ops *ops;

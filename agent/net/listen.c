@@ -25,7 +25,7 @@ struct listener {
 	void *arg;
 	uint16_t port;
 	bool is_waiting; /* one was accepted and not taken */
-	bool is_refusing, is_closing;
+	bool is_refusing, is_paused, is_closing;
 	unsigned n_handles; /* not closed yet; the last one frees */
 };
 
@@ -70,10 +70,11 @@ static void listen_refuse(struct listener *l)
 
 static void listen_offer(struct listener *l)
 {
-	if (!l->is_waiting || l->is_closing || l->is_refusing || l->n_taken >= l->n_max)
+	if (!l->is_waiting || l->is_closing || l->is_refusing || l->is_paused ||
+	    l->n_taken >= l->n_max)
 		return;
 	l->on_waiting(l->arg);
-	if (l->is_waiting && !l->is_closing)
+	if (l->is_waiting && !l->is_closing && !l->is_paused)
 		listen_refuse(l);
 }
 
@@ -160,6 +161,17 @@ void listen_give_back(struct listener *l)
 		return;
 	MUST(l->n_taken > 0);
 	l->n_taken--;
+	listen_offer(l);
+}
+
+void listen_pause(struct listener *l)
+{
+	l->is_paused = true;
+}
+
+void listen_resume(struct listener *l)
+{
+	l->is_paused = false;
 	listen_offer(l);
 }
 

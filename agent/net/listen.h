@@ -30,5 +30,9 @@ uint16_t listen_port(const struct listener *l);
 int listen_take(struct listener *l, struct conn *c);
 /* One that was taken is gone: its place is free. NULL is fine. */
 void listen_give_back(struct listener *l);
+/* Users wait in the kernel, also the one that on_waiting() tells of, until listen_resume(), which
+ * may call it. Both are idempotent. */
+void listen_pause(struct listener *l);
+void listen_resume(struct listener *l);
 /* No call comes any more; closes on the loop. NULL is fine; returns NULL. */
 struct listener *listen_free(struct listener *l);

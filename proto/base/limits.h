@@ -79,6 +79,14 @@
 #define LIMIT_UDP_PACKET 65507     /* of UDP over IPv4 */
 #define WAIT_UDP_IDLE_MS 30000     /* without a datagram either way, as frpc */
 #define WAIT_UDP_PING_MS 30000     /* frps closes a udp work connection that is silent for 60 s */
+#define WAIT_UDP_VISIT_MS 60000    /* a sudp visit that hears nothing this long is closed, as by frpc */
+#define WAIT_UDP_AGAIN_MS 1000     /* after a refused visit; datagrams until then are dropped */
+
+/* -- visitors -- */
+#define LIMIT_VISITOR_ASKED 64    /* users of one visitor without an answer yet; the next ones wait */
+#define LIMIT_VISITOR_BACKLOG 511 /* users that wait in the kernel */
+#define WAIT_VISITOR_BIND_MS 5000 /* until a port that was taken is tried again */
+#define WAIT_VISITOR_BUSY_MS 100  /* until the users that wait are looked at again */
 
 /* -- admin API -- */
 #define LIMIT_HTTP_HEAD 8192                /* of a request: what common servers take */
