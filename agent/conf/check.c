@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/conf/notyet.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/wire/frame.h"
@@ -362,7 +361,5 @@ int conf_check(struct conf *c, struct problems *p)
 		r = check_visitors(c);
 	if (r == 0)
 		r = check_login_fits(c, p);
-	if (r == 0)
-		notyet_check(c, p);
 	return r;
 }

@@ -43,6 +43,20 @@ static const struct advice proxy_advice[] = {
 	{ "group", "all members of a group need the same key and port" },
 };
 
+/* frp server/visitor/visitor.go */
+static const struct advice visit_advice[] = {
+	{ "doesn't exist",
+	  "no client has published a proxy of that name (yet): are serverName, and serverUser when its "
+	  "client has a user, right, and is that client running?" },
+	{ "auth failed", "give the visitor the secretKey that the proxy has" },
+	{ "not allowed",
+	  "the proxy's allowUsers does not contain our user: ask whoever publishes it" },
+	{ "register visitor conn error",
+	  "is the proxy published, and do secretKey and allowUsers agree? The server's log has more" },
+	{ "did not answer", "is the server overloaded?" },
+	{ "before it answered", "the server's log may tell why" },
+};
+
 static const char *find(const struct advice *table, size_t n, const char *text,
 			const char *otherwise)
 {
@@ -63,6 +77,22 @@ const char *advice_for_proxy(const char *error)
 {
 	return find(proxy_advice, sizeof(proxy_advice) / sizeof(proxy_advice[0]), error,
 		    "the text is the server's, or of a plugin that it has: ask its operator");
+}
+
+const char *advice_for_visit(const char *error)
+{
+	return find(visit_advice, sizeof(visit_advice) / sizeof(visit_advice[0]), error,
+		    "the text is the server's: ask its operator");
+}
+
+const char *advice_for_bind(int err)
+{
+	switch (err) {
+	case -EADDRINUSE: return "another program has this port: end it, or change bindPort";
+	case -EACCES: return "ports below 1024 need the right to bind them: change bindPort";
+	case -EADDRNOTAVAIL: return "this machine has no such address: change bindAddr";
+	default: return "check bindAddr and bindPort";
+	}
 }
 
 const char *advice_for_dial(enum dial_stage stage, int err)

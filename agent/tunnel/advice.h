@@ -12,6 +12,8 @@ const char *advice_for_hop(const struct hop_result *r); /* the one that has fail
 /* @error is the server's text (frp README 9.3 has the known ones; unknown text is retryable). */
 const char *advice_for_login(const char *error);
 const char *advice_for_proxy(const char *error);
+const char *advice_for_visit(const char *error);
+const char *advice_for_bind(int err);
 const char *advice_for_cause(enum client_cause cause);
 const char *advice_for_tls(void);
 const char *advice_for_rival(void); /* two agents evict each other */

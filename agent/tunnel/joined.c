@@ -32,27 +32,31 @@ void joined_add(struct joined *j, struct joined_host *h, struct proxy *proxy, st
 		struct end_user *u, void (*end)(struct joined *j, bool want_reset))
 {
 	j->host = h;
-	j->proxy = proxy_share(proxy);
+	j->proxy = proxy != NULL ? proxy_share(proxy) : NULL;
 	j->up = up;
 	j->has_up = true;
 	j->end = end;
 	list_init(&j->link);
 	list_add_tail(&h->all, &j->link);
-	proxy->n_users++;
-	proxy->n_users_ever++;
+	if (proxy != NULL) {
+		proxy->n_users++;
+		proxy->n_users_ever++;
+	}
 	h->n_ever++;
 	end_set_user(up, u);
 }
 
 void joined_count_up(struct joined *j, size_t n)
 {
-	j->proxy->n_bytes_up += n;
+	if (j->proxy != NULL)
+		j->proxy->n_bytes_up += n;
 	j->host->n_bytes_up += n;
 }
 
 void joined_count_down(struct joined *j, size_t n)
 {
-	j->proxy->n_bytes_down += n;
+	if (j->proxy != NULL)
+		j->proxy->n_bytes_down += n;
 	j->host->n_bytes_down += n;
 }
 
@@ -86,9 +90,19 @@ void joined_on_local_error(struct joined *j, int err, const char *why)
 		 advice_for_local(err));
 }
 
+void joined_drop(struct joined *j)
+{
+	if (!j->has_up)
+		return;
+	j->has_up = false;
+	end_forget(j->up);
+}
+
 void joined_remove(struct joined *j)
 {
 	list_del(&j->link);
+	if (j->proxy == NULL)
+		return;
 	j->proxy->n_users--;
 	(void) proxy_free(j->proxy); /* our share */
 }

@@ -31,7 +31,7 @@ struct joined_host {
 /* Embedded in the user of a struct end. */
 struct joined {
 	struct joined_host *host;
-	struct proxy *proxy; /* a share */
+	struct proxy *proxy; /* a share; NULL: a visit, which has none */
 	struct end up;
 	bool has_up; /* false: forgotten, or what carried it is gone */
 	struct list link;
@@ -41,7 +41,7 @@ struct joined {
 
 void joined_host_init(struct joined_host *h, struct loop *l);
 size_t joined_count(const struct joined_host *h);
-/* @u becomes the end's user; @proxy is shared. */
+/* @u becomes the end's user; @proxy is shared, and NULL for a visit. */
 void joined_add(struct joined *j, struct joined_host *h, struct proxy *proxy, struct end up,
 		struct end_user *u, void (*end)(struct joined *j, bool want_reset));
 /* For the counters of the proxy and of all. */
@@ -51,6 +51,8 @@ void joined_count_down(struct joined *j, size_t n);
 void joined_leave(struct joined *j, bool want_reset);
 /* No connection to the local service, because of @err: say so, in the right measure. */
 void joined_on_local_error(struct joined *j, int err, const char *why);
+/* Forget the end, of which nothing else is left to do: a visit that was refused. */
+void joined_drop(struct joined *j);
 /* Out of the list; the last call before the memory goes, joined_told() after it. */
 void joined_remove(struct joined *j);
 static inline void joined_told(struct joined_host *h)

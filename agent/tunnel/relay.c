@@ -11,6 +11,7 @@
 #include "agent/net/conn.h"
 #include "agent/net/dial.h"
 #include "agent/net/resolve.h"
+#include "agent/tunnel/visitor.h"
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
 #include "proto/wire/proxyhdr.h"
@@ -20,6 +21,8 @@
 struct relay {
 	struct end_user user;
 	struct joined joined;
+	struct visitor *visitor; /* a share; NULL: a user of a proxy */
+	bool is_asked;		 /* the visit is not answered yet; the local side is not read */
 	struct dial *dial;
 	struct timer timer; /* connecting: its deadline; FIN seen: what was received must leave */
 	size_t n_header;    /* bytes of the PROXY header not yet written: no credit for them */
@@ -37,6 +40,10 @@ static void relay_end(struct relay *r, bool want_reset)
 {
 	timer_stop(&r->timer);
 	r->dial = dial_cancel(r->dial);
+	if (r->is_asked) {
+		r->is_asked = false;
+		visitor_given_up(r->visitor);
+	}
 	joined_leave(&r->joined, want_reset);
 	if (want_reset)
 		conn_reset(&r->local);
@@ -55,6 +62,8 @@ static void relay_on_gone(void *arg)
 	struct joined_host *host = r->joined.host;
 
 	joined_remove(&r->joined);
+	if (r->visitor != NULL)
+		visitor_let_go(r->visitor);
 	free(r);
 	joined_told(host);
 }
@@ -312,5 +321,64 @@ int relay_start(struct joined_host *host, struct end up, struct proxy *proxy,
 		joined_on_local_error(&r->joined, err, err < 0 ? uv_strerror(err) : "no room");
 		relay_end(r, false);
 	}
+	return 0;
+}
+
+/* -- visits -- */
+
+static void relay_on_open(struct end_user *u)
+{
+	struct relay *r = container_of(u, struct relay, user);
+
+	r->is_asked = false;
+	if (visitor_answered(r->visitor, &r->joined.up) != 0) {
+		relay_end(r, true);
+		return;
+	}
+	end_set_user(r->joined.up, u);
+	conn_read(&r->local, true);
+}
+
+static void relay_on_refused(struct end_user *u, const char *text)
+{
+	struct relay *r = container_of(u, struct relay, user);
+
+	r->is_asked = false;
+	visitor_refused(r->visitor, text);
+	joined_drop(&r->joined);
+	relay_end(r, false);
+}
+
+int relay_start_visit(struct joined_host *host, struct end up, struct visitor *visitor)
+{
+	static const struct end_user_ops user_ops = {
+		.on_data = relay_on_data,
+		.on_fin = relay_on_fin,
+		.on_rst = relay_on_rst,
+		.on_turn = relay_on_turn,
+		.on_open = relay_on_open,
+		.on_refused = relay_on_refused,
+	};
+	struct relay *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (r == NULL)
+		return -ENOMEM;
+	r->user.ops = &user_ops;
+	timer_init(&r->timer, host->loop, relay_on_timer);
+	err = conn_init(&r->local, host->loop, &relay_ops, r, LIMIT_WINDOW_MAX);
+	if (err != 0) {
+		free(r);
+		return err;
+	}
+	joined_add(&r->joined, host, /* proxy= */ NULL, up, &r->user, relay_end_joined);
+	err = visitor_take(visitor, &r->local);
+	if (err != 0) { /* he went already: the visit goes, too */
+		relay_end(r, false);
+		return 0;
+	}
+	r->visitor = visitor;
+	r->is_asked = true;
+	r->is_connected = true;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* relay.h - one user connection: bytes between a joined work connection and a connection to the
- * local service. Floor 5.
+ * local service; or between a visit and a local user of a visitor. Floor 5.
  *
  * Up, the local socket is read straight into the open record of the session; down, what the local
  * socket does not take at once waits here, and credit flows back only when it has left. Ends: a FIN
@@ -10,6 +10,8 @@
 #pragma once
 #include "agent/net/end.h"
 #include "agent/tunnel/joined.h"
+
+struct visitor;
 
 /* Who the user is, for the PROXY header; strings are borrowed for the call. */
 struct relay_source {
@@ -21,3 +23,7 @@ struct relay_source {
  * 0 or negated errno (@up is untouched then). */
 int relay_start(struct joined_host *host, struct end up, struct proxy *proxy,
 		const struct relay_source *source);
+/* Take the user that waits at @visitor; he is read when the visit @up is answered. 0 or negated
+ * errno
+ * (@up is untouched then). */
+int relay_start_visit(struct joined_host *host, struct end up, struct visitor *visitor);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reload.c - a new configuration for an uplink that runs. Floor 5.
  *
- * Proxies change one by one, and their users stay. Settings that a session takes over at its start
- * need a new one: what is connected is reset then, for the old settings may be gone from the
- * server, too. */
+ * Proxies and visitors change one by one, and their users stay. Settings that a session takes over
+ * at its start need a new one: what is connected is reset then, for the old settings may be gone
+ * from the server, too. */
 #include "agent/tunnel/reload.h"
 
 #include <stdio.h>
@@ -69,14 +69,21 @@ int uplink_reload(struct uplink *u, const struct conf *conf)
 {
 	const char *key = conf_diff_session(u->conf, conf);
 	struct conf *old = u->conf;
+	struct visitor **visitors;
 	struct link_server next;
 	int err;
 
 	if (u->is_ending)
 		return -ESHUTDOWN;
-	err = key != NULL ? reload_prepare(u, conf, &next) : proxyset_apply(&u->proxies, conf);
+	err = visitorset_plan(&u->visitors, conf, &visitors);
 	if (err != 0)
 		return err;
+	err = key != NULL ? reload_prepare(u, conf, &next) : proxyset_apply(&u->proxies, conf);
+	if (err != 0) {
+		visitorset_free_plan(visitors, conf);
+		return err;
+	}
+	visitorset_apply(&u->visitors, conf, visitors);
 	u->conf = conf_share(conf);
 	u->roster.all_or_none = conf->all_or_none;
 	if (key != NULL) {

@@ -15,6 +15,7 @@
 #include "agent/tunnel/reload.h"
 #include "agent/tunnel/token.h"
 #include "agent/tunnel/upstate.h"
+#include "agent/tunnel/upvisits.h"
 #include "proto/base/secret.h"
 #include "proto/base/text.h"
 
@@ -143,6 +144,7 @@ void uplink_close(struct uplink *u)
 	if (u->is_ending) {
 		uplink_drop_users(u);
 		proxyset_stop(&u->proxies);
+		visitorset_stop(&u->visitors);
 	}
 	proxyset_lost(&u->proxies);
 	uplink_tell(u);
@@ -286,8 +288,8 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 	case CLIENT_EV_PONG_ERROR:
 		log_debug(u->log, "the server refused a ping", "error", ev->text);
 		break;
-	case CLIENT_EV_VISIT_OPEN:
-	case CLIENT_EV_VISIT_REFUSED: break; /* nobody here asks for one */
+	case CLIENT_EV_VISIT_OPEN: user->ops->on_open(user); break;
+	case CLIENT_EV_VISIT_REFUSED: user->ops->on_refused(user, ev->text); break;
 	case CLIENT_EV_WANT_WORK: uplink_want_solo(u); break;
 	case CLIENT_EV_DEAD: uplink_on_dead(u, ev->cause, ev->text); break;
 	}
@@ -567,6 +569,7 @@ static void uplink_on_timer(struct timer *t)
 
 static int uplink_fill(struct uplink *u)
 {
+	struct visitor **visitors;
 	uint64_t seed;
 	int err = loop_random(&seed, sizeof(seed));
 
@@ -580,6 +583,10 @@ static int uplink_fill(struct uplink *u)
 	if (err != 0)
 		return err;
 	u->proxies.resolver = u->server.resolver;
+	err = visitorset_plan(&u->visitors, u->conf, &visitors);
+	if (err != 0)
+		return err;
+	visitorset_apply(&u->visitors, u->conf, visitors);
 	return proxyset_apply(&u->proxies, u->conf);
 }
 
@@ -609,6 +616,7 @@ int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
 		.arg = u,
 	};
 	proxyset_init(&u->proxies);
+	upvisits_init(u);
 	timer_init(&u->timer, l, uplink_on_timer);
 	loop_task_init(&u->flush, uplink_on_flush);
 	u->solos = (struct solo_host){
@@ -645,6 +653,7 @@ struct uplink *uplink_free(struct uplink *u)
 	timer_stop(&u->timer);
 	loop_task_cancel(&u->flush);
 	proxyset_deinit(&u->proxies);
+	visitorset_deinit(&u->visitors);
 	roster_deinit(&u->roster);
 	if (u->has_next)
 		link_server_deinit(&u->next);
@@ -662,6 +671,7 @@ void uplink_start(struct uplink *u)
 	runid_init(&u->runid, u->conf, u->log);
 	retry_lost(&u->retry, RETRY_NETWORK, loop_now_ms(u->loop));
 	proxyset_start(&u->proxies);
+	visitorset_start(&u->visitors);
 	retry_hurry(&u->retry, loop_now_ms(u->loop)); /* a start is no storm */
 	u->state = UPLINK_STATE_WAITING;
 	uplink_arm(u);
@@ -680,6 +690,7 @@ void uplink_leave(struct uplink *u, uint64_t grace_ms)
 	client_leave(u->client, loop_now_ms(u->loop));
 	solo_close_unjoined(&u->solos);
 	proxyset_stop(&u->proxies); /* what becomes healthy now is not registered again */
+	visitorset_stop(&u->visitors);
 	uplink_tell(u);
 	uplink_pump(u);
 }

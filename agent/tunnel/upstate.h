@@ -12,6 +12,7 @@
 #include "agent/tunnel/runid.h"
 #include "agent/tunnel/solo.h"
 #include "agent/tunnel/uplink.h"
+#include "agent/tunnel/visitorset.h"
 #include "agent/tunnel/workconn.h"
 #include "proto/session/retry.h"
 #include "proto/session/roster.h"
@@ -52,6 +53,7 @@ struct uplink {
 	struct retry retry;
 	struct roster roster;
 	struct proxyset proxies;
+	struct visitorset visitors;
 	struct timer timer;
 	struct loop_task flush;
 	struct link link;
