@@ -53,6 +53,7 @@ static const struct advice visit_advice[] = {
 	  "the proxy's allowUsers does not contain our user: ask whoever publishes it" },
 	{ "register visitor conn error",
 	  "is the proxy published, and do secretKey and allowUsers agree? The server's log has more" },
+	{ "no file descriptor", "raise the limit (ulimit -n)" },
 	{ "did not answer", "is the server overloaded?" },
 	{ "before it answered", "the server's log may tell why" },
 };

@@ -34,16 +34,22 @@ struct relay {
 
 /* -- ending -- */
 
+/* The visit is answered, or nobody waits for that any more. */
+static void relay_asked_enough(struct relay *r)
+{
+	if (!r->is_asked)
+		return;
+	r->is_asked = false;
+	visitor_asked_enough(r->visitor);
+}
+
 /* Nothing more either way: the user is told by FIN (or RST), the local side is closed (or reset).
  */
 static void relay_end(struct relay *r, bool want_reset)
 {
 	timer_stop(&r->timer);
 	r->dial = dial_cancel(r->dial);
-	if (r->is_asked) {
-		r->is_asked = false;
-		visitor_given_up(r->visitor);
-	}
+	relay_asked_enough(r);
 	joined_leave(&r->joined, want_reset);
 	if (want_reset)
 		conn_reset(&r->local);
@@ -330,7 +336,7 @@ static void relay_on_open(struct end_user *u)
 {
 	struct relay *r = container_of(u, struct relay, user);
 
-	r->is_asked = false;
+	relay_asked_enough(r);
 	if (visitor_answered(r->visitor, &r->joined.up) != 0) {
 		relay_end(r, true);
 		return;
@@ -343,7 +349,6 @@ static void relay_on_refused(struct end_user *u, const char *text)
 {
 	struct relay *r = container_of(u, struct relay, user);
 
-	r->is_asked = false;
 	visitor_refused(r->visitor, text);
 	joined_drop(&r->joined);
 	relay_end(r, false);

@@ -32,7 +32,7 @@ struct solo {
 	struct list in_host;
 	struct loop_task turn; /* the user waits for room and there is some */
 	bool is_wanting, is_fin_sent, is_over;
-	bool is_link_gone; /* reset while the user had it: the memory waits for end_forget() */
+	bool is_link_gone;   /* reset while the user had it: the memory waits for end_forget() */
 	size_t n_unconsumed; /* given to the user and still in our memory */
 };
 

@@ -37,7 +37,8 @@ struct solo_host {
 enum { SOLO_E_FULL = 1 };
 int solo_open(struct solo_host *h);
 /* Ask for a visit; @p is copied. The end needs a user before the loop runs, which hears on_open()
- * within WAIT_VISIT_MS of the connection, or on_refused(), in which it forgets the end. Returns what solo_open() does. */
+ * within WAIT_VISIT_MS of the connection, or on_refused(), in which it forgets the end. Returns
+ * what solo_open() does. */
 int solo_open_visit(struct solo_host *h, const struct visit_params *p, struct end *ret_e);
 /* The session is gone: those that are not joined are closed (their run id is worth nothing; visits
  * are refused), joined ones live on. */

@@ -9,13 +9,12 @@
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
 #include "agent/tunnel/advice.h"
-#include "agent/tunnel/join.h"
 #include "agent/tunnel/machine.h"
 #include "agent/tunnel/params.h"
 #include "agent/tunnel/reload.h"
 #include "agent/tunnel/token.h"
 #include "agent/tunnel/upstate.h"
-#include "agent/tunnel/upvisits.h"
+#include "agent/tunnel/upusers.h"
 #include "proto/base/secret.h"
 #include "proto/base/text.h"
 
@@ -218,49 +217,6 @@ static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char
 		      advice_for_cause(cause));
 }
 
-/* A user of the proxy with roster index @i is at @e. */
-static void uplink_join(struct uplink *u, struct wrap_host *wraps, struct end e, size_t i,
-			const struct msg_start_work_conn *start)
-{
-	struct join_env env = {
-		.users = &u->users,
-		.wraps = wraps,
-		.conf = u->session_conf != NULL ? u->session_conf : u->conf,
-		.token = u->token,
-	};
-	struct proxy *p = u->roster.entries[i].user;
-	int err;
-
-	log_debug(u->log, "user connection", "proxy", p->conf->name, "from", start->src_addr);
-	err = join_user(&env, e, p, start);
-	if (err != 0) {
-		log_warn(u->log, "user connection refused", "proxy", p->conf->name, "error",
-			 uv_strerror(err));
-		end_rst(e);
-		end_forget(e);
-	}
-}
-
-static void uplink_on_solo(void *arg, struct end e, const struct msg_start_work_conn *start)
-{
-	struct uplink *u = arg;
-	size_t i;
-
-	if (start->proxy_name != NULL && roster_find(&u->roster, start->proxy_name, &i) == 0)
-		uplink_join(u, &u->solo_wraps, e, i, start);
-	else
-		end_forget(e); /* frps does send names of proxies just closed */
-}
-
-static void uplink_want_solo(struct uplink *u)
-{
-	int err = solo_open(&u->solos);
-
-	if (err != 0)
-		log_debug(u->log, "work connection not opened", "error",
-			  err > 0 ? "too many wait" : uv_strerror(err));
-}
-
 static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 {
 	struct end_user *user = ev->user;
@@ -276,9 +232,7 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 		proxy_on_refused(u->roster.entries[ev->proxy].user, ev->text);
 		uplink_tell(u);
 		break;
-	case CLIENT_EV_START:
-		uplink_join(u, &u->wraps, workconn_end(&u->works, ev->work), ev->proxy, ev->start);
-		break;
+	case CLIENT_EV_START: upusers_join(u, ev); break;
 	case CLIENT_EV_DATA: user->ops->on_data(user, ev->data); break;
 	case CLIENT_EV_FIN: user->ops->on_fin(user); break;
 	case CLIENT_EV_RST: user->ops->on_rst(user); break;
@@ -290,7 +244,7 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 		break;
 	case CLIENT_EV_VISIT_OPEN: user->ops->on_open(user); break;
 	case CLIENT_EV_VISIT_REFUSED: user->ops->on_refused(user, ev->text); break;
-	case CLIENT_EV_WANT_WORK: uplink_want_solo(u); break;
+	case CLIENT_EV_WANT_WORK: upusers_want_solo(u); break;
 	case CLIENT_EV_DEAD: uplink_on_dead(u, ev->cause, ev->text); break;
 	}
 }
@@ -603,11 +557,6 @@ int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
 	u->conf = conf_share(conf);
 	u->on_ended = on_ended;
 	u->arg = arg;
-	joined_host_init(&u->users, l);
-	u->wraps = (struct wrap_host){ .loop = l, .log = l->log };
-	u->solo_wraps = u->wraps;
-	list_init(&u->wraps.wraps);
-	list_init(&u->solo_wraps.wraps);
 	u->proxies = (struct proxyset){
 		.loop = l,
 		.roster = &u->roster,
@@ -616,24 +565,12 @@ int uplink_new(struct uplink **ret_u, struct loop *l, const struct conf *conf,
 		.arg = u,
 	};
 	proxyset_init(&u->proxies);
-	upvisits_init(u);
 	timer_init(&u->timer, l, uplink_on_timer);
 	loop_task_init(&u->flush, uplink_on_flush);
-	u->solos = (struct solo_host){
-		.server = &u->server,
-		.log = l->log,
-		.run_id = u->runid.at,
-		.token = (const char *const *) &u->token,
-		.on_start = uplink_on_solo,
-		.on_gone = host_flush_later,
-		.arg = u,
-	};
-	list_init(&u->solos.solos);
 	u->works.flush_later = host_flush_later;
 	u->works.make_room = host_make_room;
 	u->works.arg = u;
-	u->users.on_gone = host_flush_later;
-	u->users.arg = u;
+	upusers_init(u);
 	err = uplink_fill(u);
 	if (err != 0) {
 		(void) uplink_free(u);

@@ -11,6 +11,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/loop.h"
+#include "agent/base/reserve.h"
 #include "agent/net/conn.h"
 #include "agent/net/listen.h"
 #include "agent/tunnel/advice.h"
@@ -85,8 +86,13 @@ int visitor_open(struct visitor *v, struct end *ret_e)
 
 int visitor_take(struct visitor *v, struct conn *c)
 {
-	int err = listen_take(v->listener, c);
+	int err = listen_take(v->listener, c), fd;
 
+	if (err == 0 && uv_fileno((const uv_handle_t *) &c->tcp, &fd) == 0 && reserve_has(fd)) {
+		visitor_refused(v, "no file descriptor is left for it");
+		listen_give_back(v->listener);
+		err = -EMFILE;
+	}
 	if (err != 0)
 		return err;
 	v->n_shares++;
@@ -104,7 +110,6 @@ int visitor_answered(struct visitor *v, struct end *e)
 	};
 	int err;
 
-	visitor_given_up(v);
 	if (v->said[0] != '\0')
 		log_info(v->host->loop->log, "the server lets users through again", "visitor",
 			 v->conf->name);
@@ -120,7 +125,6 @@ void visitor_refused(struct visitor *v, const char *text)
 {
 	struct log *log = v->host->loop->log;
 
-	visitor_given_up(v);
 	if (strncmp(v->said, text, sizeof(v->said) - 1) == 0) {
 		log_debug(log, "user connection refused", "visitor", v->conf->name, "error", text);
 		return;
@@ -131,10 +135,8 @@ void visitor_refused(struct visitor *v, const char *text)
 		 advice_for_visit(text));
 }
 
-void visitor_given_up(struct visitor *v)
+void visitor_asked_enough(struct visitor *v)
 {
-	if (v->n_asked == 0)
-		return; /* of sudp, or refused before it was asked for */
 	v->n_asked--;
 	if (timer_is_armed(&v->timer))
 		timer_set(&v->timer, loop_now_ms(v->host->loop)); /* somebody may wait */

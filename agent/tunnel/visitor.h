@@ -73,7 +73,7 @@ int visitor_take(struct visitor *v, struct conn *c);
 int visitor_answered(struct visitor *v, struct end *e);
 /* His visit was refused: @text is the server's, raw. Logged once per change of the text. */
 void visitor_refused(struct visitor *v, const char *text);
-/* He does not wait for an answer any more. */
-void visitor_given_up(struct visitor *v);
+/* He, who was taken, does not wait for an answer any more. */
+void visitor_asked_enough(struct visitor *v);
 /* He is gone: his share. */
 void visitor_let_go(struct visitor *v);
