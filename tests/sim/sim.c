@@ -184,8 +184,12 @@ static bool agent_on_event(struct sim *s, const struct client_event *ev)
 	case CLIENT_EV_WORK_ERROR:
 	case CLIENT_EV_PONG_ERROR: break;
 	case CLIENT_EV_VISIT_OPEN:
-	case CLIENT_EV_VISIT_REFUSED: PROMISE(&s->env, !"nobody asks for one"); break;
-	case CLIENT_EV_WANT_WORK: PROMISE(&s->env, !"with a mux"); break;
+	case CLIENT_EV_VISIT_REFUSED:
+		PROMISE(&s->env, ev->work == NULL); /* nobody asks for one */
+		break;
+	case CLIENT_EV_WANT_WORK:
+		PROMISE(&s->env, s->env.now_ms == UINT64_MAX); /* never with a mux */
+		break;
 	case CLIENT_EV_DEAD: agent_lose(s, ev->cause); return true;
 	}
 	return false;
@@ -406,7 +410,8 @@ static void conn_arrivals(struct sim *s, struct sim_conn *c)
 	for (int dir = TAP_UP; dir <= TAP_DOWN; dir++) {
 		struct sim_chunk *k;
 
-		while ((k = wire_due(s, c, dir)) != NULL && k->due_ms <= s->env.now_ms) {
+		while ((k = wire_due(s, c, (enum tap_dir) dir)) != NULL &&
+		       k->due_ms <= s->env.now_ms) {
 			list_del(&k->link);
 			c->wires[dir].in_flight -= k->len;
 			note(s, 40 + (uint64_t) dir, k->len);
@@ -450,7 +455,7 @@ static uint64_t conn_due(const struct sim *s, const struct sim_conn *c)
 	struct sim_chunk *k;
 
 	for (int dir = TAP_UP; dir <= TAP_DOWN; dir++) {
-		k = wire_due(s, c, dir);
+		k = wire_due(s, c, (enum tap_dir) dir);
 		if (k != NULL)
 			due = earlier(due, k->due_ms);
 	}
