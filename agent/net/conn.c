@@ -243,6 +243,17 @@ static void conn_try_finish(struct conn *c)
 			   conn_on_shutdown); /* not connected any more: reader */
 }
 
+/* The peer has closed over what we sent, and its last words may be unread: they end in an EOF or an
+ * error, which the reader tells. */
+static void conn_deafen(struct conn *c)
+{
+	size_t n = c->out.n_bytes;
+
+	c->is_deaf = true;
+	outq_deinit(&c->out);
+	c->ops->on_written(c->arg, n);
+}
+
 static void conn_on_write(uv_write_t *req, int status)
 {
 	struct conn *c = container_of(req, struct conn, write);
@@ -251,6 +262,10 @@ static void conn_on_write(uv_write_t *req, int status)
 	c->is_writing = false;
 	if (c->is_closing)
 		return;
+	if (c->ops->alloc != NULL && (status == UV_EPIPE || status == UV_ECONNRESET)) {
+		conn_deafen(c);
+		return;
+	}
 	if (status < 0) {
 		conn_fail(c, status, uv_strerror(status));
 		return;
@@ -287,6 +302,10 @@ int conn_write(struct conn *c, struct span s, size_t *ret_n_now)
 
 	if (c->is_closing)
 		return CONN_E_FULL;
+	if (c->is_deaf) {
+		*ret_n_now = s.len;
+		return 0;
+	}
 	if (c->is_connected && c->out.n_bytes == 0 && !c->is_writing)
 		n = uv_try_write((uv_stream_t *) &c->tcp, &buf, 1);
 	if (n < 0)

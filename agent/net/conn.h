@@ -30,7 +30,8 @@ struct conn_ops {
 	void (*on_data)(void *arg, struct span data);
 	/* Connected by conn_connect(), or the TLS handshake is done. */
 	void (*on_ready)(void *arg);
-	/* @n bytes that were queued have left; the queue has room. */
+	/* @n bytes that were queued have left; the queue has room. With ops->alloc also when they
+	 * were dropped, because the peer takes no more: its end is told when all is read. */
 	void (*on_written)(void *arg, size_t n);
 	/* The peer sends no more. */
 	void (*on_eof)(void *arg);
@@ -53,6 +54,7 @@ struct conn {
 	bool is_tls_ready;
 	bool want_read, is_reading, is_eof;
 	bool is_writing;  /* @write is under way */
+	bool is_deaf;	  /* the peer takes no more: what is written is dropped */
 	bool want_finish; /* FIN when the queue is empty */
 	bool is_finished;
 	size_t n_writing;

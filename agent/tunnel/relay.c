@@ -209,12 +209,11 @@ static void relay_on_error(void *arg, int err, const char *why)
 {
 	struct relay *r = arg;
 
-	if (!r->is_connected) {
+	if (!r->is_connected)
 		joined_on_local_error(&r->joined, err, why);
-		relay_end(r, false);
-	} else {
-		relay_end(r, true);
-	}
+	/* A FIN also then: a service that answers early closes over unread bytes, and after a reset
+	 * frps drops what its user has not got yet of the answer. */
+	relay_end(r, false);
 }
 
 /* -- starting -- */

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # test_edges.py - single users who end in unusual ways: what they are owed arrives, and nobody else is hurt.
 
+import fcntl
 import socket
+import struct
+import termios
 import threading
 
 import pytest
@@ -71,3 +74,42 @@ def test_garbage_in_a_compressed_stream_ends_that_user_only(new_lab, is_mux):
     assert len(fake.logins()) == 1
     agent.signal(15)
     assert agent.wait() == 0
+
+
+ANSWER = bytes(range(256)) * 80
+UPLOAD = 50000  # fits into all buffers on the way
+
+
+def is_readable(s, count):
+    return struct.unpack("i", fcntl.ioctl(s, termios.FIONREAD, bytes(4)))[0] >= count
+
+
+def answer_early(is_clean):
+    """A service that has its answer before it has read the request, and closes then."""
+
+    def serve(s):
+        s.recv(1024)
+        network.wait_until(lambda: is_readable(s, UPLOAD - 1024), "the user has said all")
+        s.sendall(ANSWER)
+        if is_clean:
+            s.shutdown(socket.SHUT_WR)
+            s.recv(1 << 20, socket.MSG_WAITALL)
+
+    return serve
+
+
+# Without tcpMux a stock frpc loses some, too: the work connection is closed over what the user still says.
+@pytest.mark.parametrize("is_clean", (False, True), ids=("reset", "fin"))
+def test_an_early_answer_arrives_whole(lab, is_clean):
+    service = Service(answer_early(is_clean))
+    try:
+        start(lab, port=service.port).wait_line("start proxy success")
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", lab.port1), 10) as s:
+                s.sendall(bytes(UPLOAD))
+                got = b""
+                while piece := s.recv(65536):
+                    got += piece
+                assert got == ANSWER
+    finally:
+        service.close()
