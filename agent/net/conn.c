@@ -14,6 +14,7 @@
 #include "proto/base/limits.h"
 
 #define FLUSH_BUFS 8 /* chunks per write: 128 KiB, more than a queue to the server holds */
+#define PUMP_BUFS 4  /* libuv has room for so many in a request; for more it needs memory */
 
 static void conn_fail(struct conn *c, int err, const char *why)
 {
@@ -279,12 +280,12 @@ static void conn_on_write(uv_write_t *req, int status)
 /* Let libuv write the front of the queue when the socket is ready again. */
 static void conn_pump(struct conn *c)
 {
-	uv_buf_t bufs[FLUSH_BUFS];
+	uv_buf_t bufs[PUMP_BUFS];
 	size_t n, i;
 
 	if (c->is_writing || c->is_closing || !c->is_connected || c->out.n_bytes == 0)
 		return;
-	n = outq_peek(&c->out, bufs, FLUSH_BUFS);
+	n = outq_peek(&c->out, bufs, PUMP_BUFS);
 	c->n_writing = 0;
 	for (i = 0; i < n; i++)
 		c->n_writing += bufs[i].len;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -161,12 +162,60 @@ static void test_last_words_are_read_after_a_write_has_failed(void **state)
 	bench_teardown(&b);
 }
 
+/* -- without memory -- */
+
+static bool is_memory_out;
+
+static void *scarce_malloc(size_t n)
+{
+	return is_memory_out ? NULL : malloc(n);
+}
+
+static void *scarce_realloc(void *p, size_t n)
+{
+	return is_memory_out ? NULL : realloc(p, n);
+}
+
+static void *scarce_calloc(size_t n, size_t size)
+{
+	return is_memory_out ? NULL : calloc(n, size);
+}
+
+static void test_a_long_queue_needs_no_memory_to_leave(void **state)
+{
+	struct bench b;
+	uint8_t *sink = malloc(QUEUE);
+	size_t n_now;
+	ssize_t n;
+
+	(void) state;
+	assert_non_null(sink);
+	bench_setup(&b);
+	while (conn_n_queued(&b.conn) < QUEUE / 2) /* of many chunks */
+		write_zeros(&b, QUEUE / 4, &n_now);
+	is_memory_out = true;
+	while (conn_n_queued(&b.conn) > 0) {
+		do
+			n = recv(b.peer, sink, QUEUE, MSG_DONTWAIT);
+		while (n > 0);
+		assert_true(n < 0 && errno == EAGAIN);
+		(void) uv_run(&b.loop->uv, UV_RUN_ONCE);
+		assert_false(b.is_over);
+	}
+	is_memory_out = false;
+	free(sink);
+	bench_teardown(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_last_words_are_read_after_a_write_has_failed),
+		cmocka_unit_test(test_a_long_queue_needs_no_memory_to_leave),
 	};
 
 	(void) signal(SIGPIPE, SIG_IGN); /* as in the agent */
+	if (uv_replace_allocator(scarce_malloc, scarce_realloc, scarce_calloc, free) != 0)
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
