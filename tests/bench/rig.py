@@ -35,9 +35,6 @@ class Figures:
         # Of all its threads, also those that are gone: what clock_getcpuclockid(3) makes of a foreign process.
         self.cpu_ns = time.clock_gettime_ns(~pid << 3 | 2)
         self.at_ns = time.monotonic_ns()
-        # read, write and their vectors. The kernel does not count send and recv here; neither client calls them (strace -fc
-        # shows as many calls as this).
-        self.n_calls = sum(int(line.split()[1]) for line in open_lines(f"/proc/{pid}/io") if line.startswith("sysc"))
         self.n_wakeups = sum(
             int(line.split()[1])
             for task in os.listdir(f"/proc/{pid}/task")

@@ -34,7 +34,6 @@ def bulk_goals(direction, security, bar, aim):
         row = f"bulk-{direction}-{n}-{security}"
         yield Goal(row, "cpu_s_per_gb", "s/GB", bar, aim)
         yield Goal(row, "mb_per_s", "MB/s", is_more_better=True)
-        yield Goal(row, "calls_per_mb", "/MB")
         yield value(row, "peak_mib", "MiB", 32, 24) if (direction, n) == ("up", 64) else told(row, "peak_mib", "MiB")
 
 
@@ -43,7 +42,6 @@ def sse_goals(row):
     yield Goal(row, "p99_ms", "ms", 0.8, 0.6)
     yield Goal(row, "p50_ms", "ms")
     yield Goal(row, "p999_ms", "ms")
-    yield value(row, "calls_per_event", "", 2, 1.5)
     yield Goal(row, "wakeups_per_1000", "")
     yield value(row, "peak_mib", "MiB", 10, 8)
     yield value(row, "lost", "", 0)
@@ -56,6 +54,10 @@ GOALS = (
     *bulk_goals("up", "plain", 0.60, 0.45),
     *sse_goals("sse-spread"),
     *sse_goals("sse-together"),
+    value("calls", "per_event_spread", "", 2, 1.5),
+    value("calls", "per_event_together", "", 2, 1.5),
+    Goal("calls", "per_mb_down", "/MB"),
+    Goal("calls", "per_mb_up", "/MB"),
     Goal("mixed", "p99_ms", "ms", 0.50, 0.30),
     Goal("mixed", "p50_ms", "ms"),
     Goal("mixed", "p999_ms", "ms"),
@@ -66,7 +68,6 @@ GOALS = (
     Goal("churn", "cpu_ms_per_1000", "ms", 0.40, 0.33),
     Goal("churn", "per_s", "/s", is_more_better=True),
     Goal("churn", "p99_ms", "ms"),
-    Goal("churn", "calls_per_connection", ""),
     Goal("burst", "cpu_ms", "ms"),
     Goal("burst", "p99_ms", "ms"),
     Goal("burst", "peak_mib", "MiB"),

@@ -2,6 +2,7 @@
 # test_bench.py - scripts/bench works: each row has all its figures of both clients and each byte was right. How fast
 # anybody was is not asked: see README.md.
 
+import contextlib
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import pytest
 HOME = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(HOME / "tests/bench"), str(HOME / "tests/e2e")]
 sys.dont_write_bytecode = True
+import calls  # noqa: E402
 import rows  # noqa: E402
 import svg  # noqa: E402
 import table  # noqa: E402
@@ -49,6 +51,25 @@ def test_quick_run_ends_well_and_tells_every_goal(quick):
     assert status == 0
     assert [(line["row"], line["metric"]) for line in report["summary"]] == [(g.row, g.metric) for g in table.GOALS]
     xml.etree.ElementTree.fromstring(picture)
+
+
+def test_calls_of_a_process_are_counted():
+    """A child that makes 100 of each: one way the kernel may count them must be near."""
+    words = (
+        "import os, socket; a, b = socket.socketpair(); print('ready', flush=True); input(); "
+        "[(a.send(b'x'), b.recv(1), os.write(a.fileno(), b'x'), os.read(b.fileno(), 1)) for _ in range(100)]; "
+        "print('done', flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "ready\n"
+        with contextlib.closing(calls.Calls(child.pid)) as counter:
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert child.stdout.readline() == "done\n"
+            n = counter.count()
+        child.kill()
+    least = 400 if counter.is_exact else 200
+    assert least <= n <= least + 10  # its own line in, its line out
 
 
 def test_every_goal_is_a_figure_of_a_row():
