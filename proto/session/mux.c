@@ -156,7 +156,7 @@ static bool stream_emit(struct mux *m, struct mux_stream *s)
 	struct mframe f;
 
 	while (stream_due_frame(s, &f)) {
-		if (record_add_ctl(&m->record, &f, 0) != 0)
+		if (record_add_ctl(&m->record, &f, RECORD_FOR_PINGS) != 0)
 			return false;
 		stream_emitted(s, &f);
 	}

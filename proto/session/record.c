@@ -6,9 +6,6 @@
 
 #include "proto/base/err.h"
 
-#define CTL_FOR_PINGS \
-	4096 /* of LIMIT_CTL: never taken by data, so that a ping and its answer always fit */
-
 void record_init(struct record *r)
 {
 	buf_init(&r->ctl, LIMIT_CTL);
@@ -39,7 +36,7 @@ int record_add_urgent(struct record *r, uint32_t stream_id, struct span data)
 	uint8_t *p;
 	int err;
 
-	if (buf_len(&r->ctl) + MFRAME_LEN + data.len + CTL_FOR_PINGS > LIMIT_CTL)
+	if (buf_len(&r->ctl) + MFRAME_LEN + data.len + RECORD_FOR_PINGS > LIMIT_CTL)
 		return BUF_E_FULL;
 	err = buf_reserve(&r->ctl, MFRAME_LEN + data.len, &p);
 	if (err != 0)

@@ -17,6 +17,10 @@
 	2048 /* a frame with less room behind it waits for the next record: small pieces cost \
 		calls */
 
+/* Of LIMIT_CTL: never taken by data or by frames of streams, so that a ping and its answer always
+ * fit. */
+#define RECORD_FOR_PINGS 4096
+
 struct record {
 	/* private; invariants: sent <= len <= LIMIT_RECORD; sent > 0 only while it is being taken
 	 * away */

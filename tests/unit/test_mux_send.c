@@ -199,6 +199,36 @@ static void test_urgent_bytes_wait_behind_their_syn_and_leave_room_for_pings(voi
 /* -- turns --------------------------------------------------------------------------------------
  */
 
+static void test_grants_that_nobody_reads_leave_room_for_pings(void **state)
+{
+	const struct mframe half = { .type = MFRAME_DATA,
+				     .stream_id = 1,
+				     .len = LIMIT_WINDOW_MIN / 2 };
+	uint8_t header[MFRAME_LEN];
+	struct mux_stream *s;
+	struct mux_event ev;
+	struct fixture f;
+
+	(void) state;
+	fixture_init(&f, false);
+	s = open_acked(&f);
+	mframe_encode(&half, header);
+	for (size_t i = 0; i < 2 * LIMIT_CTL / MFRAME_LEN; i++) {
+		mux_feed(f.m, span_of(header, MFRAME_LEN), 10);
+		assert_int_equal(mux_next(f.m, &ev), MUX_E_MORE);
+		mux_feed(f.m, span_of(bulk, half.len), 10);
+		assert_int_equal(mux_next(f.m, &ev), 0);
+		assert_int_equal(ev.kind, MUX_EV_DATA);
+		assert_int_equal(mux_next(f.m, &ev), MUX_E_MORE);
+		mux_consume(f.m, s, half.len);
+		assert_true(mux_drain(f.m).len <= LIMIT_CTL); /* the grant is written, and stays */
+	}
+	kit_ping(&f.in, KIT_SYN, 7);
+	kit_feed(f.m, &f.in, f.log);
+	assert_int_equal(mux_ping(f.m, 1), 0); /* it is alive */
+	fixture_deinit(&f);
+}
+
 static void test_fresh_streams_come_before_bulk_ones(void **state)
 {
 	struct mux_stream *s[3], *turn;
@@ -506,6 +536,7 @@ int main(void)
 		cmocka_unit_test(test_record_is_never_longer_than_a_tls_record),
 		cmocka_unit_test(test_control_bytes_leave_before_payload),
 		cmocka_unit_test(test_urgent_bytes_wait_behind_their_syn_and_leave_room_for_pings),
+		cmocka_unit_test(test_grants_that_nobody_reads_leave_room_for_pings),
 		cmocka_unit_test(test_fresh_streams_come_before_bulk_ones),
 		cmocka_unit_test(test_who_comes_while_others_wait_must_queue),
 		cmocka_unit_test(test_no_turn_while_the_record_is_full),
