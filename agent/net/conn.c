@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/base/loop.h"
+#include "agent/net/dial.h"
 #include "agent/net/tls.h"
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
@@ -385,9 +386,13 @@ static void conn_opened(struct conn *c)
 static void conn_on_connect(uv_connect_t *req, int status)
 {
 	struct conn *c = container_of(req, struct conn, connect);
+	int fd;
 
 	if (c->is_closing)
 		return;
+	if (status == 0 && uv_fileno((const uv_handle_t *) &c->tcp, &fd) == 0 &&
+	    dial_is_self_connected(fd))
+		status = UV_ECONNREFUSED;
 	if (status < 0) {
 		conn_fail(c, status, uv_strerror(status));
 		return;

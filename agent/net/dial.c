@@ -164,9 +164,7 @@ static void dial_note_failure(struct dial *d, const struct sockaddr_storage *to,
 	addr_print(to, d->last.addr, sizeof(d->last.addr));
 }
 
-/* On loopback a connect to a free port of the ephemeral range may meet itself: nobody listens
- * there. */
-static bool is_self_connected(int fd)
+bool dial_is_self_connected(int fd)
 {
 	struct sockaddr_storage here = { .ss_family = AF_UNSPEC },
 				there = { .ss_family = AF_UNSPEC };
@@ -185,7 +183,7 @@ static void attempt_end(struct attempt *a, int err)
 	struct dial *d = a->dial;
 	struct dial_result won = { .err = 0, .stage = DIAL_STAGE_CONNECT };
 
-	if (err == 0 && is_self_connected(a->fd))
+	if (err == 0 && dial_is_self_connected(a->fd))
 		err = -ECONNREFUSED;
 	if (err == 0) {
 		addr_print(a->to, won.addr, sizeof(won.addr));

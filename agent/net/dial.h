@@ -43,3 +43,7 @@ int dial_start_with(struct loop *l, struct resolver *r, const struct dial_option
 		    void *arg, struct dial **ret_d);
 /* No result will come; NULL is fine; returns NULL. */
 struct dial *dial_cancel(struct dial *d);
+
+/* On loopback a connect to a free port of the ephemeral range may meet itself: nobody listens
+ * there. */
+bool dial_is_self_connected(int fd);

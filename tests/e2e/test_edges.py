@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # test_edges.py - single users who end in unusual ways: what they are owed arrives, and nobody else is hurt.
 
+import contextlib
 import fcntl
+import pathlib
 import socket
 import struct
 import termios
@@ -113,3 +115,26 @@ def test_an_early_answer_arrives_whole(lab, is_clean):
                 assert got == ANSWER
     finally:
         service.close()
+
+
+def test_a_service_that_is_down_is_not_replaced_by_ourselves(lab, own_network):
+    if not own_network:
+        pytest.skip("the range of the machine's ports is not ours to change")
+    agent = start(lab, port=40004)
+    agent.wait_line("start proxy success")
+    path = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
+    before = path.read_text()
+    # So few that the kernel soon chooses the one that is dialed, and the connection meets itself.
+    path.write_text("40000 40015")
+    try:
+        for i in range(300):
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("127.0.0.1", 50000 + i))
+                s.settimeout(10)
+                s.connect(("127.0.0.1", lab.port1))
+                with contextlib.suppress(ConnectionError):
+                    s.sendall(b"hello")
+                    assert s.recv(10) == b""
+    finally:
+        path.write_text(before)
