@@ -256,7 +256,8 @@ int key_apply(const struct key *k, void *object, const char *place, const char *
 			     k->right != NULL ? k->right : "not supported by this version");
 		return 0;
 	}
-	r = k->set(k, (char *) object + k->at, value);
+	/* a key that only accepts has no object */
+	r = k->set(k, object != NULL ? (char *) object + k->at : NULL, value);
 	if (r > 0 && k->is_secret)
 		problems_add(p, "%s: its value (not shown) is not %s", place, k->right);
 	else if (r > 0)

@@ -129,7 +129,8 @@ def misbehave(directory, stage, command):
         if stage != "up":
             is_up(fake, mark)
         else:
-            fake.wait_message("Login", timeout=20, since=mark)
+            # A control stream that ends twice within a minute is taken for a rival's work: 60 s.
+            fake.wait_message("Login", timeout=75, since=mark)
         result["is_running"] &= agent.is_running()
         return result
 
