@@ -8,6 +8,7 @@
 
 #include <uv.h>
 
+#include "agent/base/log.h"
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
 #include "agent/tunnel/udpline.h"
@@ -166,6 +167,8 @@ static void udpvisit_on_timer(struct timer *t)
 	uint64_t now_ms = loop_now_ms(visit->line.joined.host->loop);
 
 	if (visit->heard_ms + WAIT_UDP_VISIT_MS <= now_ms) {
+		log_debug(visit->owner->loop->log, "visit closed, nothing was received", "visitor",
+			  visit->owner->visitor->conf->name);
 		udpvisit_end(&visit->line.joined, /* want_reset= */ false);
 		return;
 	}

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -185,6 +186,31 @@ def test_10_mib_come_back_the_same(new_lab, way, whose_proxy, whose_visitor):
         assert report["bytes"] == 10 * MIB, name
 
 
+@pytest.mark.parametrize("other", peers.OTHERS)
+def test_other_servers(new_lab, udp_echo, other):
+    lab = new_lab()
+    pair = Pair(lab, (other, True, "v1"))
+    port, udp_port = network.free_port(), free_udp_port()
+    pair.publish(*proxy("one", lab.node.inference, layers=LAYERS["both"]), *proxy("two", udp_echo, "sudp"))
+    pair.visit(*visitor("one", port, layers=LAYERS["both"]), *visitor("two", udp_port, "sudp"))
+    network.wait_answers(port)
+    assert peers.load("echo", port, size=MIB)["bytes"] == MIB
+    UdpUser(udp_port).wait_through()
+
+
+@pytest.mark.skipif(peers.IS_STOCK, reason="a stock client does as well; this is about ours")
+def test_a_visitor_by_options(new_lab):
+    lab = new_lab()
+    pair = Pair(lab)
+    port = network.free_port()
+    pair.publish(*proxy("one", lab.node.inference))
+    argv = [peers.agent_program(), "stcp", "visitor", "-s", "127.0.0.1", "-P", lab.server_port, "-t", peers.TOKEN,
+            "-u", "bob", "-n", "v", "--server-user", "alice", "--server-name", "one", "--sk", SECRET,
+            "--bind-port", port]  # fmt: skip
+    lab.keep(peers.Agent(lab, argv, peers.clean_env(lab.directory), "visitor"))
+    network.wait_answers(port)
+
+
 @pytest.mark.parametrize("is_mux", (True, False))
 def test_layers_of_the_two_sides_are_their_own(new_lab, is_mux):
     lab = new_lab()
@@ -358,6 +384,25 @@ def test_refused_datagrams_are_told_once(new_lab, udp_echo, is_mux):
     assert len(agent.find("WARN.*user connection refused")) == 1
     pair.write("bob", visitor("one", port, "sudp", label="v"))
     agent.signal(signal.SIGHUP)
+    user.wait_through()
+
+
+@pytest.mark.full
+@pytest.mark.skipif(peers.IS_STOCK, reason="these are our own words")
+def test_a_silent_visit_is_closed_and_opened_again(new_lab, udp_echo):
+    lab = new_lab()
+    pair = Pair(lab, (peers.OLD, False, "v1"))  # with mux the server ends a frozen client sooner
+    port = free_udp_port()
+    publisher = pair.publish(*proxy("one", udp_echo, "sudp"))
+    agent = pair.visit(*visitor("one", port, "sudp"))
+    user = UdpUser(port)
+    user.wait_through()
+    assert not agent.find("visit closed")
+    began = time.monotonic()
+    peers.freeze(publisher)
+    at, _ = agent.wait_line("visit closed, nothing was received", timeout=70)
+    assert 58 < at - began < 62
+    publisher.signal(signal.SIGCONT)
     user.wait_through()
 
 
