@@ -23,7 +23,7 @@ SUITES = ("unit", "sim", "vectors", "loop", "fuzz")
 # --only takes a suite or one of these.
 OTHERS = ("checks", "static", "e2e", "bench", "conformance", "docker")
 # True once mltunnel is meant to pass frp's own suite: then the part conformance is run without being asked for.
-CONFORMANCE_BY_DEFAULT = False
+CONFORMANCE_BY_DEFAULT = True
 # True once release and images are meant to be tested in each whole run: then the part docker needs an engine.
 DOCKER_BY_DEFAULT = False
 
