@@ -70,6 +70,8 @@ void beat_init(struct beat *b, uint64_t now_ms)
 
 void beat_hasten(struct beat *b, uint64_t ping_ms, uint64_t dead_ms)
 {
+	if (dead_ms / 2 < ping_ms) /* a verdict needs a ping before it */
+		ping_ms = dead_ms / 2;
 	b->ping_idle_ms = ping_ms < b->ping_idle_ms ? ping_ms : b->ping_idle_ms;
 	b->ping_busy_ms = ping_ms < b->ping_busy_ms ? ping_ms : b->ping_busy_ms;
 	if (dead_ms >= b->dead_wait_ms)

@@ -255,6 +255,9 @@ static void test_hastened_waits(void **state)
 
 	(void) state;
 	beat_init(&b, 1000);
+	beat_hasten(&b, UINT64_MAX, 3000); /* a short verdict brings its ping with it */
+	assert_int_equal(beat_deadline(&b), 2500);
+	beat_init(&b, 1000);
 	beat_hasten(&b, 60000, 90000); /* longer ones change nothing */
 	assert_int_equal(beat_deadline(&b), 1000 + WAIT_PING_IDLE_MS);
 	beat_hasten(&b, 1000, 3000);
