@@ -2,6 +2,9 @@
 /* link.c - a connection to the server. Floor 5. */
 #include "agent/tunnel/link.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/log.h"
@@ -211,8 +214,12 @@ static void link_secure(struct link *l)
 
 static void link_connected(struct link *l, int fd)
 {
-	int err = conn_adopt(&l->conn, fd);
+	int unsent = LIMIT_UNSENT, err;
 
+	/* What waits in the kernel cannot be overtaken by a ping or a small answer. A kernel
+	 * without it is slower on a thin line. */
+	(void) setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	err = conn_adopt(&l->conn, fd);
 	if (err != 0)
 		link_fail(l, dial_words[DIAL_STAGE_CONNECT], uv_strerror(err),
 			  advice_for_dial(DIAL_STAGE_CONNECT, err));
@@ -222,15 +229,56 @@ static void link_connected(struct link *l, int fd)
 		link_ready(l);
 }
 
+static struct dial_options link_options(const struct link *l)
+{
+	const struct conf *conf = l->server->conf;
+
+	return (struct dial_options){ .local_ip = conf->local_ip,
+				      .keepalive_s = conf->tcp_keepalive_s,
+				      .is_for_user = l->is_for_user };
+}
+
+static int link_dial_host(struct link *l, const char *host);
+
+/* Its name does not resolve now, but it was reached before. True: it is tried there. */
+static bool link_try_last(struct link *l, const struct dial_result *r)
+{
+	if (r->stage != DIAL_STAGE_NAME || l->is_last_tried || l->server->last_ip[0] == '\0')
+		return false;
+	l->is_last_tried = true;
+	log_debug(l->server->loop->log, "the server's name does not resolve: trying where it was",
+		  "error", r->why, "address", l->server->last_ip);
+	return link_dial_host(l, l->server->last_ip) == 0;
+}
+
+static void link_note_address(struct link *l, const char *addr)
+{
+	struct text_hostport hp;
+
+	if (text_parse_hostport(addr, 0, &hp) == 0)
+		(void) snprintf(l->server->last_ip, sizeof(l->server->last_ip), "%.63s", hp.host);
+}
+
 static void link_on_dialed(void *arg, const struct dial_result *r, int fd)
 {
 	struct link *l = arg;
 
 	l->dial = NULL;
-	if (r->err == 0)
+	if (r->err == 0) {
+		link_note_address(l, r->addr);
 		link_connected(l, fd);
-	else
+	} else if (!link_try_last(l, r)) {
 		link_fail(l, dial_words[r->stage], r->why, advice_for_dial(r->stage, r->err));
+	}
+}
+
+static int link_dial_host(struct link *l, const char *host)
+{
+	const struct conf *conf = l->server->conf;
+	const struct dial_options o = link_options(l);
+
+	return dial_start_with(l->server->loop, l->server->resolver, &o, host, conf->server_port,
+			       l->due_ms, link_on_dialed, l, &l->dial);
 }
 
 static void link_on_hop(void *arg, const struct hop_result *r, int fd)
@@ -245,20 +293,17 @@ static void link_on_hop(void *arg, const struct hop_result *r, int fd)
 }
 
 /* 0 or negated errno. */
-static int link_dial(struct link *l, bool is_for_user)
+static int link_dial(struct link *l)
 {
 	const struct link_server *s = l->server;
 	const struct conf *conf = s->conf;
-	const struct dial_options o = { .local_ip = conf->local_ip,
-					.keepalive_s = conf->tcp_keepalive_s,
-					.is_for_user = is_for_user };
-	uint64_t due_ms = loop_now_ms(s->loop) + conf->dial_timeout_ms;
+	const struct dial_options o = link_options(l);
 
+	l->due_ms = loop_now_ms(s->loop) + conf->dial_timeout_ms;
 	if (s->hop != NULL)
 		return hop_start(s->loop, s->resolver, s->hop, &o, conf->server_host,
-				 conf->server_port, due_ms, link_on_hop, l, &l->hop);
-	return dial_start_with(s->loop, s->resolver, &o, conf->server_host, conf->server_port,
-			       due_ms, link_on_dialed, l, &l->dial);
+				 conf->server_port, l->due_ms, link_on_hop, l, &l->hop);
+	return link_dial_host(l, conf->server_host);
 }
 
 static void link_undial(struct link *l)
@@ -274,17 +319,18 @@ static void link_on_timer(struct timer *t)
 	link_fail(l, "TLS handshake failed", "timed out", advice_for_tls());
 }
 
-static int link_start(struct link *l, const struct link_server *server, const struct link_ops *ops,
+static int link_start(struct link *l, struct link_server *server, const struct link_ops *ops,
 		      void *arg, bool is_for_user)
 {
 	int err;
 
 	memset(l, 0, sizeof(*l));
 	l->server = server;
+	l->is_for_user = is_for_user;
 	l->ops = ops;
 	l->arg = arg;
 	timer_init(&l->timer, server->loop, link_on_timer);
-	err = link_dial(l, is_for_user);
+	err = link_dial(l);
 	if (err != 0)
 		return err;
 	err = conn_init(&l->conn, server->loop, &conn_ops, l, LIMIT_LINK_QUEUED);
@@ -296,13 +342,12 @@ static int link_start(struct link *l, const struct link_server *server, const st
 	return 0;
 }
 
-int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops,
-	      void *arg)
+int link_open(struct link *l, struct link_server *server, const struct link_ops *ops, void *arg)
 {
 	return link_start(l, server, ops, arg, /* is_for_user= */ false);
 }
 
-int link_open_for_user(struct link *l, const struct link_server *server, const struct link_ops *ops,
+int link_open_for_user(struct link *l, struct link_server *server, const struct link_ops *ops,
 		       void *arg)
 {
 	return link_start(l, server, ops, arg, /* is_for_user= */ true);

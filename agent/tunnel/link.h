@@ -27,6 +27,7 @@ struct link_server {
 	const struct conf *conf;
 	struct tls_config *tls; /* NULL: plain */
 	struct hopurl *hop;	/* NULL: no proxy between; has a secret */
+	char last_ip[64]; /* it was reached there: for when its name does not resolve; "": never */
 };
 
 /* Read what TLS, the proxy and the resolver need; a file or value that is wrong is logged (@addr
@@ -55,7 +56,9 @@ struct link {
 	enum link_state state;
 	struct conn conn; /* once READY the owner sends through it */
 	/* private */
-	const struct link_server *server; /* borrowed: outlives the link */
+	struct link_server *server; /* borrowed: outlives the link */
+	bool is_for_user, is_last_tried;
+	uint64_t due_ms; /* of the dial */
 	const struct link_ops *ops;
 	void *arg;
 	struct dial *dial; /* one of these while OPENING */
@@ -65,10 +68,9 @@ struct link {
 };
 
 /* Start. Every result comes from the loop, later. 0 or -ENOMEM (then on_gone() does not come). */
-int link_open(struct link *l, const struct link_server *server, const struct link_ops *ops,
-	      void *arg);
+int link_open(struct link *l, struct link_server *server, const struct link_ops *ops, void *arg);
 /* The same for a work connection: not with one of the last descriptors. */
-int link_open_for_user(struct link *l, const struct link_server *server, const struct link_ops *ops,
+int link_open_for_user(struct link *l, struct link_server *server, const struct link_ops *ops,
 		       void *arg);
 /* Idempotent; on_gone() follows from the loop, once. */
 void link_close(struct link *l);

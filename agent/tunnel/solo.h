@@ -18,7 +18,7 @@ struct solo;
 
 /* What all of one uplink share. */
 struct solo_host {
-	const struct link_server *server;
+	struct link_server *server;
 	struct log *log;
 	const char *run_id; /* of the session, as it is when the link is ready */
 	const char *const *token;
