@@ -10,6 +10,7 @@ import os
 import random
 import socket
 import struct
+import subprocess
 import time
 
 CLONE_NEWNET = 0x40000000
@@ -28,6 +29,29 @@ def enter_own_network():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP | IFF_RUNNING))
     return True
+
+
+class Refused(Exception):
+    """The kernel does not let us do this to a network."""
+
+
+def command(*words, text=None):
+    """ip, nft or tc in the network of this thread."""
+    path = "/usr/sbin:/usr/bin:/sbin:/bin"
+    done = subprocess.run([str(word) for word in words], input=text, capture_output=True, text=True,
+                          env={"PATH": path}, check=False)  # fmt: skip
+    if done.returncode != 0:
+        raise Refused(f"{' '.join(map(str, words))}: {done.stderr.strip()[:200]}")
+
+
+def drop(rule):
+    """Packets that arrive in this network and fit the rule of nftables are lost from now on; keep_all() undoes it."""
+    text = f"table inet loss {{\n chain input {{\n type filter hook input priority 0\n {rule} drop\n }}\n}}\n"
+    command("nft", "-f", "-", text=text)
+
+
+def keep_all():
+    command("nft", "delete", "table", "inet", "loss")
 
 
 def free_port():

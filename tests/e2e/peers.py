@@ -67,12 +67,12 @@ def clean_env(home, **more):
 class Frps(Program):
     """A stock server. Made again with the same port, it is the restarted one."""
 
-    def __init__(self, directory, version=OLD, token=TOKEN, port=None, is_tls_forced=False, extra=()):
+    def __init__(self, directory, version=OLD, token=TOKEN, port=None, is_tls_forced=False, extra=(), bind="127.0.0.1"):
         self.version = version
         self.port = port or network.free_port()
         path = directory / f"frps-{self.port}.toml"
         lines = [
-            'bindAddr = "127.0.0.1"',
+            f'bindAddr = "{bind}"',
             f"bindPort = {self.port}",
             'proxyBindAddr = "127.0.0.1"',
             f'auth.token = "{token}"',
@@ -196,6 +196,13 @@ class FakeFrps(Controlled):
         return [at for at, event in self.events("message", since) if event["type"] == "Login"]
 
 
+class DnsStub(Controlled):
+    """A DNS server that can be made slow or wrong: see tests/peer/dnsstub.py."""
+
+    def __init__(self, directory):
+        super().__init__("dns", [sys.executable, "-B", HOME / "tests/peer/dnsstub.py"], directory)
+
+
 class Agent(Program):
     """mltunnel, by environment or by the field script's INI."""
 
@@ -259,6 +266,9 @@ class Lab:
         self.server_port = relay.port
         return relay
 
+    def start_dns(self):
+        return self.keep(DnsStub(self.directory))
+
     def start_fake(self, **options):
         fake = self.keep(FakeFrps(self.directory, **options))
         self.server_port = fake.port
@@ -294,8 +304,9 @@ class Lab:
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    def start_agent(self, tls="on", want_up=True, **env):
-        """By environment variables alone (a stock frpc knows only files). want_up: both ports answer."""
+    def start_agent(self, tls="on", want_up=True, before=(), **env):
+        """By environment variables alone (a stock frpc knows only files). want_up: both ports answer. before: words of a
+        command that starts it."""
         if IS_STOCK:
             token = env.get("SECRET_FRP_TOKEN", TOKEN)
             level = env.get("MLTUNNEL_LOG_LEVEL", "info")
@@ -303,7 +314,7 @@ class Lab:
             path = self.ini(common=[tls_line, "login_fail_exit = false", f"log_level = {level}"], token=token)
             return self.start_by_ini(path, want_up)
         full = self.env(MLTUNNEL_TLS=tls, **env)
-        agent = self.keep(Agent(self, [agent_program()], full))
+        agent = self.keep(Agent(self, [*before, agent_program()], full))
         if want_up:
             self.wait_up()
         return agent

@@ -15,10 +15,12 @@ of all connections, those to come too:
   delay MS [DIR]        each piece leaves that much later, order and rate untouched
   rate BYTES [DIR]      at most so many bytes a second; 0: any
   bytewise [DIR]        one byte a segment
+  forget SECONDS        who was silent for so long is half-open when it speaks again, as behind a NAT; 0: never
 of those that are open now:
   halfopen [DIR]        nothing is read or forwarded any more, nothing refuses; an end neither
   thaw                  the opposite
-  fin | rst             end both sides
+  fin | rst [ID]        end both sides
+  orphan                reset the client's side; the server sees nothing any more, and no end
 of those to come, counted on each from its start:
   truncate K fin|rst [DIR]   end it after K bytes
   corrupt K [DIR]       flip the bits of byte K
@@ -35,7 +37,7 @@ import time
 
 PIECE = 65536
 DIRECTIONS = {"up": ("up",), "down": ("down",), "both": ("up", "down")}
-QUEUE_PIECES = 256  # pieces under way on a delayed path: 16 MiB
+QUEUE_BYTES = 16 << 20  # under way on a delayed path
 
 
 class Way:
@@ -55,9 +57,12 @@ class Connection:
         self.is_over = False
         self.tasks = []
         self.count = {"up": 0, "down": 0}
+        self.queued = {"up": 0, "down": 0}
+        self.room = {direction: asyncio.Event() for direction in self.count}
+        self.used_at = time.monotonic()
         self.gates = {direction: asyncio.Event() for direction in self.count}
         self.marks = {direction: (way.cut_at, way.cut_how, way.corrupt_at) for direction, way in relay.ways.items()}
-        for gate in self.gates.values():
+        for gate in (*self.gates.values(), *self.room.values()):
             gate.set()
 
     async def run(self):
@@ -76,7 +81,7 @@ class Connection:
             self.freeze(DIRECTIONS["both"])
         loop = asyncio.get_running_loop()
         for direction, source, target in (("up", self.client, self.server), ("down", self.server, self.client)):
-            pieces = asyncio.Queue(QUEUE_PIECES)
+            pieces = asyncio.Queue()
             self.tasks.append(loop.create_task(self.read(direction, source, pieces)))
             self.tasks.append(loop.create_task(self.write(direction, target, pieces)))
 
@@ -89,7 +94,16 @@ class Connection:
                 data = await loop.sock_recv(source, PIECE)
             except OSError:
                 data, how = b"", "rst"
-            await pieces.put((time.monotonic(), data, how))
+            now = time.monotonic()
+            if self.relay.forget_s and now - self.used_at > self.relay.forget_s:
+                say("forgotten", id=self.id)
+                self.freeze(DIRECTIONS["both"])
+            self.used_at = now
+            pieces.put_nowait((now, data, how))
+            self.queued[direction] += len(data)
+            if self.queued[direction] >= QUEUE_BYTES:
+                self.room[direction].clear()
+            await self.room[direction].wait()
             if not data:
                 return
 
@@ -97,7 +111,11 @@ class Connection:
         loop, gate, way = asyncio.get_running_loop(), self.gates[direction], self.relay.ways[direction]
         while not self.is_over:
             came, data, how = await pieces.get()
-            await asyncio.sleep(max(0, came + way.delay_s - time.monotonic()))
+            self.queued[direction] -= len(data)
+            self.room[direction].set()
+            wait_s = came + way.delay_s - time.monotonic()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
             await gate.wait()
             if not data:
                 self.end("client" if direction == "up" else "server", how)
@@ -143,6 +161,15 @@ class Connection:
         for gate in self.gates.values():
             gate.set()
 
+    def orphan(self):
+        self.freeze(DIRECTIONS["both"])
+        for task in self.tasks:
+            task.cancel()
+        self.relay.connections.discard(self)
+        self.relay.orphans.append(self.server)
+        self.server = None
+        self.end("relay", "rst")
+
     def end(self, by, how):
         if self.is_over:
             return
@@ -164,7 +191,9 @@ class Relay:
         self.to = to
         self.ways = {"up": Way(), "down": Way()}
         self.new = "pass"
+        self.forget_s = 0
         self.connections = set()
+        self.orphans = []  # sockets, open until we end
         self.n_connections = 0
         self.listener = None
         self.port = 0
@@ -221,6 +250,7 @@ class Relay:
     def do_pass(self):
         self.ways["up"].__init__()
         self.ways["down"].__init__()
+        self.forget_s = 0
         self.do_new("pass")
         self.do_thaw()
 
@@ -247,15 +277,25 @@ class Relay:
         for connection in self.connections:
             connection.thaw()
 
-    def do_fin(self):
-        self.end_all("fin")
+    def do_forget(self, seconds):
+        self.forget_s = float(seconds)
 
-    def do_rst(self):
-        self.end_all("rst")
+    def do_fin(self, ident=None):
+        self.end_some("fin", ident)
 
-    def end_all(self, how):
-        for connection in list(self.connections):
+    def do_rst(self, ident=None):
+        self.end_some("rst", ident)
+
+    def end_some(self, how, ident):
+        chosen = [c for c in self.connections if ident is None or c.id == int(ident)]
+        if ident is not None and not chosen:
+            raise ValueError(f"{ident} is not open")
+        for connection in chosen:
             connection.end("relay", how)
+
+    def do_orphan(self):
+        for connection in list(self.connections):
+            connection.orphan()
 
     def do_new(self, mode):
         if mode not in ("pass", "refuse", "silent", "halfopen", "fin", "rst"):
