@@ -7,5 +7,6 @@
 
 #define IDENT_CAP (2 * PRIM_SHA256_LEN + 1)
 
-/* In hex; the order of the proxies is of no account. 0 or negated errno. */
+/* In hex; the order of the proxies is of no account. Without proxies the ports of its visitors
+ * count. 0 or negated errno. */
 int conf_ident(const struct conf *c, char ret_hex[static IDENT_CAP]);

@@ -211,6 +211,16 @@ def test_a_visitor_by_options(new_lab):
     network.wait_answers(port)
 
 
+def test_two_agents_that_only_visit(new_lab):
+    lab = new_lab()
+    pair = Pair(lab)
+    ports = network.free_port(), network.free_port()
+    pair.publish(*proxy("one", lab.node.inference))
+    for user, port in zip(("bob", "carol"), ports, strict=True):
+        pair.start(user, visitor("one", port))
+    network.wait_answers(*ports)
+
+
 @pytest.mark.parametrize("is_mux", (True, False))
 def test_layers_of_the_two_sides_are_their_own(new_lab, is_mux):
     lab = new_lab()
