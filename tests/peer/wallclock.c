@@ -2,12 +2,24 @@
 /* wallclock.c - LD_PRELOAD: the wall clock is off by as many seconds as the file $WALLCLOCK says;
  * the monotonic clock is not touched. */
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+
+/* "-86400" or "3600"; what is not a digit ends it. */
+static time_t seconds_of(const char *text)
+{
+	bool is_negative = *text == '-';
+	time_t s = 0;
+
+	for (text += is_negative; *text >= '0' && *text <= '9'; text++)
+		s = s * 10 + (*text - '0');
+	return is_negative ? -s : s;
+}
 
 static time_t offset_s(void)
 {
@@ -20,7 +32,7 @@ static time_t offset_s(void)
 	if (fgets(text, sizeof(text), f) == NULL)
 		text[0] = '\0';
 	(void) fclose(f); /* only read */
-	return (time_t) strtoll(text, NULL, 10);
+	return seconds_of(text);
 }
 
 int clock_gettime(clockid_t id, struct timespec *ts)
