@@ -143,7 +143,7 @@ static void relay_on_fin(struct end_user *u)
 		relay_end(r, false); /* nobody has heard of this user yet */
 	else if (r->n_queued == 0)
 		relay_half_close(r);
-	else
+	else if (r->is_connected) /* else the deadline of the dial stands */
 		timer_set(&r->timer, loop_now_ms(r->joined.host->loop) + WAIT_STUCK_MS);
 }
 

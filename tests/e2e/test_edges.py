@@ -138,3 +138,21 @@ def test_a_service_that_is_down_is_not_replaced_by_ourselves(lab, own_network):
                     assert s.recv(10) == b""
     finally:
         path.write_text(before)
+
+
+@pytest.mark.full
+def test_a_service_that_hangs_is_given_up_in_time_when_its_user_is_gone(lab):
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+    waiting = [socket.socket() for _ in range(4)]  # from the second on the kernel leaves them unanswered
+    try:
+        for s in waiting:
+            s.setblocking(False)
+            s.connect_ex(listener.getsockname())
+        agent = start(lab, port=listener.getsockname()[1])
+        agent.wait_line("start proxy success")
+        with socket.create_connection(("127.0.0.1", lab.port1), 10) as s:
+            s.sendall(b"hello")
+        agent.wait_line("connect to local service error.*timed out", timeout=13)
+    finally:
+        for s in (*waiting, listener):
+            s.close()
