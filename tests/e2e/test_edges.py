@@ -130,7 +130,7 @@ def test_a_service_that_is_down_is_not_replaced_by_ourselves(lab, own_network):
         for i in range(300):
             with socket.socket() as s:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                s.bind(("127.0.0.1", 50000 + i))
+                s.bind(("127.0.0.1", 61000 + i))  # above what the kernel hands out
                 s.settimeout(10)
                 s.connect(("127.0.0.1", lab.port1))
                 with contextlib.suppress(ConnectionError):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # test_secrets.py - the token is nowhere to be seen.
 
+import contextlib
 import pathlib
 import signal
 
@@ -20,9 +21,10 @@ def open_files(agent):
     """Paths behind its descriptors: a file it wrote may lie anywhere."""
     paths = []
     for link in pathlib.Path(f"/proc/{agent.pid}/fd").iterdir():
-        path = pathlib.Path(link.readlink())
-        if path.is_file():
-            paths.append(path)
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            path = pathlib.Path(link.readlink())
+            if path.is_file():
+                paths.append(path)
     return paths
 
 
