@@ -24,6 +24,8 @@ SUITES = ("unit", "sim", "vectors", "loop", "fuzz")
 OTHERS = ("checks", "static", "e2e", "bench", "conformance", "docker")
 # True once mltunnel is meant to pass frp's own suite: then the part conformance is run without being asked for.
 CONFORMANCE_BY_DEFAULT = True
+# True once scripts/bench --quick has been seen to work in a whole run.
+BENCH_BY_DEFAULT = False
 # True once release and images are meant to be tested in each whole run: then the part docker needs an engine.
 DOCKER_BY_DEFAULT = False
 
@@ -439,6 +441,8 @@ def main():
     chosen = set(args.only or (*SUITES, *OTHERS))
     if not args.only and not CONFORMANCE_BY_DEFAULT:
         chosen -= {"conformance"}
+    if not args.only and not BENCH_BY_DEFAULT:
+        chosen -= {"bench"}
     if not args.only and not DOCKER_BY_DEFAULT:
         chosen -= {"docker"}
     if args.quick and not args.only:
