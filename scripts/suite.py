@@ -24,6 +24,8 @@ SUITES = ("unit", "sim", "vectors", "loop", "fuzz")
 OTHERS = ("checks", "static", "e2e", "bench", "conformance", "docker")
 # True once mltunnel is meant to pass frp's own suite: then the part conformance is run without being asked for.
 CONFORMANCE_BY_DEFAULT = True
+# True once each row of the fault matrix keeps its bound on a shared machine; with --full it is run in any case.
+FAULTS_BY_DEFAULT = False
 # True once scripts/bench --quick has been seen to work in a whole run.
 BENCH_BY_DEFAULT = False
 # True once release and images are meant to be tested in each whole run: then the part docker needs an engine.
@@ -375,7 +377,8 @@ def run_e2e(tally, binary_of, full):
     }
     n_workers = str(min(4, os.cpu_count() or 1))
     run_pytest(tally, "e2e", "tests/e2e", ["-n", n_workers, "--dist", "loadfile", "-m", "not alone"], env, may_retry=True)
-    run_pytest(tally, "e2e-alone", "tests/e2e", ["-m", "alone"], env, may_be_empty=True, may_retry=True)
+    matrix = [] if full or FAULTS_BY_DEFAULT else [f"--ignore-glob={HOME}/tests/e2e/test_faults*.py"]
+    run_pytest(tally, "e2e-alone", "tests/e2e", ["-m", "alone", *matrix], env, may_be_empty=True, may_retry=True)
 
 
 def run_bench(tally, name):
