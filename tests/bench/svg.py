@@ -72,6 +72,6 @@ def picture(lines, title, subtitle):
         parts += [rule(x, TOP - 4, bottom, "#24292f" if power == 0 else "#d8dee4"), text(x, TOP - 8, f"{2.0**power:g}", "middle", 9)]
     for i, line in enumerate(lines):
         parts += one(line, TOP + ROW * i)
-    foot = "cost beside the stock client (1); shorter than the black mark is what is asked for; rates are drawn as their inverse"
+    foot = "cost beside the stock client (1); left of the line is cheaper, left of the black mark is what is asked for; rates are drawn as their inverse"
     parts += [text(12, height - 8, foot, size=10, colour="#57606a"), "</svg>"]
     return "\n".join(parts) + "\n"

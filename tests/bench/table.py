@@ -193,5 +193,13 @@ def as_text(lines):
 
 
 def as_markdown(lines):
-    rows = [HEAD, ("---",) * 3 + ("---:",) * 6 + ("---",) * 3, *(cells(line) for line in lines)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    """What has a mark of its own first, then what must only not be worse, then what is only told."""
+    own = [line for line in lines if line["bar"] is not None and not (line["is_ratio"] and line["bar"] == 1 and line["aim"] is None)]
+    parity = [line for line in lines if line["bar"] is not None and line not in own]
+    told_only = [line for line in lines if line["bar"] is None]
+    parts = []
+    for title, some in (("With a mark of their own", own), ("Not to be worse", parity), ("Told", told_only)):
+        if some:
+            rows = [HEAD, ("---",) * 3 + ("---:",) * 6 + ("---",) * 3, *(cells(line) for line in some)]
+            parts.append(f"### {title}\n" + "\n".join("| " + " | ".join(row) + " |" for row in rows))
+    return "\n\n".join(parts)
