@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # faults.py - what a row of the fault matrix is: its bounds, how it is run and recorded; and the table of all that was.
-"""faults.py RECORDS > faults.md
+"""faults.py RECORDS TABLE
 
 RECORDS is what MLTUNNEL_FAULTS named while test_faults.py ran: one JSON object a line for each figure, of several runs."""
 
@@ -171,9 +171,9 @@ def table(lines):
     stock = sorted({agent for by_agent in groups.values() for agent in by_agent if agent != "mltunnel"})
     yield "# The fault matrix, measured"
     yield ""
-    yield f"Written by `tests/e2e/faults.py` from {n_runs} run{'s' * (n_runs > 1)} of `tests/e2e/test_faults.py`, which has the"
-    yield "rows; what stands behind \"see\" is measured by the test named there. Against stock frps of the version in the"
-    yield "column, or a server or path that misbehaves on command. `scripts/test --full` writes it anew, from five runs."
+    yield f"Written by `tests/e2e/faults.py` from {n_runs} run{'s' * (n_runs > 1)} of `test_faults.py` and `test_faults_more.py`, on"
+    yield "two shared cores. Against stock frps of the version in the column, or a server that misbehaves on command."
+    yield "\"not in time\": not within 130 s, or the row could not be completed. `scripts/test --full` writes it anew, from five runs."
     yield ""
     head = ["fault", "frps", "case", "bound", "n", "median", "worst", *(f"{agent}: median, worst" for agent in stock)]
     yield "| " + " | ".join(head) + " |"
@@ -192,8 +192,8 @@ def table(lines):
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1]) as records:
-        print("\n".join(table([json.loads(line) for line in records])))
     import test_faults
 
-    print("\n" + test_faults.__doc__.strip())
+    with open(sys.argv[1]) as records, open(sys.argv[2], "w") as page:
+        lines = table([json.loads(line) for line in records])
+        page.write("\n".join(lines) + "\n\n" + test_faults.__doc__.strip() + "\n")

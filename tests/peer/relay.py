@@ -136,7 +136,7 @@ class Connection:
 
     @staticmethod
     def split(way, data):
-        size = 1 if way.is_bytewise else max(1, min(PIECE, way.rate // 50)) if way.rate else len(data)
+        size = 1 if way.is_bytewise else max(1, min(PIECE, way.rate // 50)) if way.rate else max(1, len(data))
         return (data[at : at + size] for at in range(0, len(data), size))
 
     def damage(self, direction, data):

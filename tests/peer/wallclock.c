@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wallclock.c - LD_PRELOAD: the wall clock is off by as many seconds as the file $WALLCLOCK says;
+/* wallclock.c - LD_PRELOAD: the wall clock is off by as many days as the file $WALLCLOCK says;
  * the monotonic clock is not touched. */
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -21,18 +21,22 @@ static time_t seconds_of(const char *text)
 	return is_negative ? -s : s;
 }
 
+/* The file has a digit of days, or '-' before it. */
 static time_t offset_s(void)
 {
 	const char *path = getenv("WALLCLOCK");
 	FILE *f = path != NULL ? fopen(path, "re") : NULL;
-	char text[32] = "";
+	char text[4] = "";
+	const char *digit = text;
 
 	if (f == NULL)
 		return 0;
 	if (fgets(text, sizeof(text), f) == NULL)
 		text[0] = '\0';
 	(void) fclose(f); /* only read */
-	return seconds_of(text);
+	if (*digit == '-')
+		digit++;
+	return (*digit - '0') * (text[0] == '-' ? -86400 : 86400);
 }
 
 int clock_gettime(clockid_t id, struct timespec *ts)
