@@ -46,6 +46,7 @@ struct conn_ops {
 struct conn {
 	/* read-only */
 	bool is_connected, is_closing;
+	bool is_deaf; /* the peer takes no more: what is written is dropped */
 	/* private */
 	struct loop *loop;
 	const struct conn_ops *ops;
@@ -54,7 +55,6 @@ struct conn {
 	bool is_tls_ready;
 	bool want_read, is_reading, is_eof;
 	bool is_writing;  /* @write is under way */
-	bool is_deaf;	  /* the peer takes no more: what is written is dropped */
 	bool want_finish; /* FIN when the queue is empty */
 	bool is_finished;
 	size_t n_writing;

@@ -128,7 +128,9 @@ static void relay_on_written(void *arg, size_t n)
 	r->n_header -= n_ours;
 	if (r->joined.has_up && n > n_ours)
 		end_consume(r->joined.up, n - n_ours);
-	if (r->is_fin_seen && conn_n_queued(&r->local) == 0)
+	if (r->is_local_eof && r->local.is_deaf)
+		relay_end(r, false); /* it says nothing and hears nothing any more */
+	else if (r->is_fin_seen && conn_n_queued(&r->local) == 0)
 		relay_half_close(r);
 }
 
@@ -199,7 +201,7 @@ static void relay_on_eof(void *arg)
 	struct relay *r = arg;
 
 	r->is_local_eof = true;
-	if (r->joined.has_up)
+	if (r->joined.has_up && !r->local.is_deaf)
 		end_fin(r->joined.up);
 	else if (conn_n_queued(&r->local) == 0)
 		relay_end(r, false);

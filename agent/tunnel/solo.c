@@ -27,11 +27,11 @@ struct solo {
 	};
 	char *proxy_name, *secret_key; /* of a visit, until it is asked for */
 	bool use_encryption, use_compression;
-	struct timer timer;    /* a visit's answer */
+	struct timer timer;    /* a visit's answer; forgotten: the server's FIN */
 	struct end_user *user; /* borrowed; NULL: forgotten */
 	struct list in_host;
 	struct loop_task turn; /* the user waits for room and there is some */
-	bool is_wanting, is_fin_sent, is_over;
+	bool is_wanting, is_fin_sent, is_fin_seen, is_over;
 	bool is_link_gone;   /* reset while the user had it: the memory waits for end_forget() */
 	size_t n_unconsumed; /* given to the user and still in our memory */
 };
@@ -211,14 +211,36 @@ static void solo_rst(struct end e)
 	conn_reset(&s->link.conn);
 }
 
+static void solo_on_lingered(struct timer *t)
+{
+	solo_close(container_of(t, struct solo, timer));
+}
+
+/* All that was committed has left. Closing over bytes that are unread would reset the connection,
+ * and the server may not have read all of ours. */
+static void solo_linger(struct solo *s)
+{
+	if (s->is_fin_seen) {
+		solo_close(s);
+		return;
+	}
+	timer_stop(&s->timer);
+	timer_init(&s->timer, s->host->server->loop, solo_on_lingered);
+	timer_set(&s->timer, loop_now_ms(s->host->server->loop) + WAIT_LOCAL_EOF_MS);
+}
+
 static void solo_forget(struct end e)
 {
 	struct solo *s = e.item;
 
 	s->user = NULL;
-	if (s->is_fin_sent && conn_n_queued(&s->link.conn) > 0 && !s->is_over)
-		return; /* what was committed still leaves; solo_on_written() closes */
-	solo_close(s);
+	if (!s->is_fin_sent || s->is_over) {
+		solo_close(s);
+		return;
+	}
+	conn_read(&s->link.conn, true); /* and dropped */
+	if (conn_n_queued(&s->link.conn) == 0)
+		solo_linger(s);
 }
 
 static const struct end_ops solo_end_ops = {
@@ -374,7 +396,7 @@ static void solo_on_written(void *arg)
 	struct solo *s = arg;
 
 	if (s->state == SOLO_STATE_JOINED && s->user == NULL && conn_n_queued(&s->link.conn) == 0)
-		solo_close(s);
+		solo_linger(s);
 	else if (s->is_wanting)
 		loop_task_queue(s->host->server->loop, &s->turn);
 }
@@ -390,6 +412,7 @@ static void solo_on_lost(void *arg, const char *error, bool is_clean)
 				  error);
 		solo_give_up(s, "the server closed the connection before it answered");
 	} else if (is_clean) {
+		s->is_fin_seen = true;
 		s->user->ops->on_fin(s->user);
 	} else {
 		s->is_over = true;

@@ -3,6 +3,7 @@
 
 import contextlib
 import fcntl
+import os
 import pathlib
 import socket
 import struct
@@ -156,3 +157,27 @@ def test_a_service_that_hangs_is_given_up_in_time_when_its_user_is_gone(lab):
     finally:
         for s in (*waiting, listener):
             s.close()
+
+
+@pytest.mark.parametrize("common", ((), ("transport.tcpMux = false",)), ids=("mux", "no-mux"))
+def test_nothing_is_kept_for_a_service_that_is_gone(new_lab, common):
+    lab = new_lab()
+    lab.start_frps(extra=common)
+    service = Service(lambda s: s.recv(1024))
+    descriptors = lambda: len(os.listdir(f"/proc/{agent.pid}/fd"))  # noqa: E731
+    try:
+        agent = start(lab, ['transport.bandwidthLimit = "16KB"'], common, port=service.port)
+        agent.wait_line("start proxy success")
+        most = descriptors() + 6  # without tcpMux the server parks one for each
+        users = [socket.create_connection(("127.0.0.1", lab.port1), 10) for _ in range(5)]
+        for s in users:
+            s.sendall(bytes(200000))  # of which the limit lets a second's worth through
+        for s in users:
+            s.settimeout(10)
+            with contextlib.suppress(ConnectionError):
+                while s.recv(65536):
+                    pass
+            s.close()
+        network.wait_until(lambda: descriptors() <= most, "all is let go", timeout=5)
+    finally:
+        service.close()
