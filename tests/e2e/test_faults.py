@@ -14,6 +14,10 @@ Rows that are tested elsewhere, at their bounds:
 | F18 garbage at each step, GoAway 0 | `tests/e2e/test_hostile.py` |
 | F20 any split of the bytes | `tests/sim/test_replay.c` |
 | F28 1,000 agents after an outage | `tests/unit/test_retry.c` (`test_a_herd_is_spread`) |
+
+Bounds here that are looser than the goal for the fault: F4 11.0 s (10 s), F8 a silent resolver 6.5 s, F17 an abort 5 ms
+(1 ms), F19 3.0 s, F26 5 s, or 17 s when the link's return is not seen (1 s). Shortened without MLTUNNEL_FULL: F5 to 50 s,
+F24 to 75 s, F19 to every 16th offset. F6 from the server does not keep its bound yet.
 """
 
 import contextlib
@@ -174,10 +178,10 @@ def rates(lab):
     return [lab.load(command, size=mib << 20)["mib_per_s"] for command, mib in (("download", 48), ("upload", 160))]
 
 
-@row("F6", {"to the server": 0.9, "from the server": 0.8}, servers=(peers.NEW,), unit="of stock's", at_least=True)
+@row("F6", {"to the server": 1.0, "from the server": 1.5}, servers=(peers.NEW,), unit="of stock's", at_least=True)
 def test_f06_300_ms(lab):
     """To the server its window decides, the same for both. From it ours: it begins at 256 KiB and takes five round trips
-    to reach the 6 MiB with which the stock client begins, and which carry 20 MiB/s at most. 10 % are noise."""
+    to reach the 6 MiB with which the stock client begins, and which carry 20 MiB/s at most: the second bound is not kept yet."""
     lab.start_frps()
     lab.start_relay().tell("delay 150")
     agent = lab.start_agent()
