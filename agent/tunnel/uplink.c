@@ -162,7 +162,8 @@ static void uplink_on_login(struct uplink *u, const char *version)
 	retry_done(&u->retry, loop_now_ms(u->loop));
 	u->n_logins++;
 	u->said[0] = '\0';
-	runid_on_login(&u->runid, u->conf, client_run_id(u->client), u->retry.n_tries);
+	runid_on_login(&u->runid, client_run_id(u->client), u->retry.n_tries);
+	runfile_keep(&u->runfile, u->conf, u->runid.at);
 	log_info(u->log, "login to server success", "server", u->addr, "version", version, "tls",
 		 tls != NULL ? tls : "off");
 	uplink_tell(u);
@@ -180,41 +181,34 @@ static void uplink_on_proxy_up(struct uplink *u, size_t i, const char *remote_ad
 	uplink_tell(u);
 }
 
-/* After a login that failed: does its run id have a part in it? Not answered, it may be parked
- * behind an old session with that run id; and whatever a server has against it, the third try goes
- * without. */
-static bool is_run_id_bad(enum client_cause cause, const char *text, unsigned n_tries)
-{
-	if (cause == CLIENT_CAUSE_REFUSED)
-		return strstr(text, "run id") != NULL; /* frp server/service.go: "invalid run id" */
-	return cause == CLIENT_CAUSE_LATE || cause == CLIENT_CAUSE_SILENT || n_tries >= 2;
-}
-
 static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char *text)
 {
 	bool is_up = u->retry.state == RETRY_STATE_IDLE;
+	enum retry_class class;
 
 	if (cause == CLIENT_CAUSE_LEFT) {
 		uplink_close(u);
 		return;
 	}
 	u->n_losses += is_up;
-	if (!is_up && is_run_id_bad(cause, text, u->retry.n_tries))
-		runid_forget(&u->runid, u->conf);
-	if (cause == CLIENT_CAUSE_REPLACED && is_up &&
-	    runid_on_evicted(&u->runid, u->conf, loop_now_ms(u->loop))) {
-		uplink_failed(u, RETRY_RIVAL, "session lost",
+	class = runid_on_dead(&u->runid, is_up, cause, text, u->retry.n_tries,
+			      loop_now_ms(u->loop));
+	runfile_keep(&u->runfile, u->conf, u->runid.at);
+	switch (class) {
+	case RETRY_RIVAL:
+		uplink_failed(u, class, "session lost",
 			      "another agent has taken its place, twice within a minute",
 			      advice_for_rival());
-		return;
-	}
-	if (cause == CLIENT_CAUSE_REFUSED) {
-		uplink_failed(u, RETRY_REFUSED, "the server refused the login", text,
+		break;
+	case RETRY_REFUSED:
+		uplink_failed(u, class, "the server refused the login", text,
 			      advice_for_login(text));
-		return;
+		break;
+	case RETRY_NETWORK:
+		uplink_failed(u, class, is_up ? "session lost" : "login failed", text,
+			      advice_for_cause(cause));
+		break;
 	}
-	uplink_failed(u, RETRY_NETWORK, is_up ? "session lost" : "login failed", text,
-		      advice_for_cause(cause));
 }
 
 static void uplink_on_event(struct uplink *u, const struct client_event *ev)
@@ -597,6 +591,7 @@ struct uplink *uplink_free(struct uplink *u)
 	link_server_deinit(&u->server);
 	u->token = secret_free(u->token);
 	runid_deinit(&u->runid);
+	runfile_deinit(&u->runfile);
 	u->session_conf = conf_free(u->session_conf);
 	u->conf = conf_free(u->conf);
 	free(u);
@@ -605,7 +600,8 @@ struct uplink *uplink_free(struct uplink *u)
 
 void uplink_start(struct uplink *u)
 {
-	runid_init(&u->runid, u->conf, u->log);
+	runfile_init(&u->runfile, u->conf, u->log);
+	runid_init(&u->runid, u->runfile.kept);
 	retry_lost(&u->retry, RETRY_NETWORK, loop_now_ms(u->loop));
 	proxyset_start(&u->proxies);
 	visitorset_start(&u->visitors);

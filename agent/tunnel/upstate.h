@@ -9,13 +9,14 @@
 #include "agent/tunnel/joined.h"
 #include "agent/tunnel/link.h"
 #include "agent/tunnel/proxyset.h"
-#include "agent/tunnel/runid.h"
+#include "agent/tunnel/runfile.h"
 #include "agent/tunnel/solo.h"
 #include "agent/tunnel/uplink.h"
 #include "agent/tunnel/visitorset.h"
 #include "agent/tunnel/workconn.h"
 #include "proto/session/retry.h"
 #include "proto/session/roster.h"
+#include "proto/session/runid.h"
 
 enum uplink_state {
 	UPLINK_STATE_IDLE,
@@ -44,6 +45,7 @@ struct uplink {
 	enum uplink_end end;
 	uint64_t n_logins, n_losses; /* good ones, ever; of sessions that were logged in */
 	struct runid runid;
+	struct runfile runfile;
 	struct token_fetch *fetch; /* under way: the link follows */
 	char *token;		   /* a secret; as of the last dial; NULL: none yet */
 	char addr[300];

@@ -1,234 +1,111 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_runid.c - the run id outlives the process where it can, and is forgotten when it does harm.
- */
-#include <dirent.h>
-#include <limits.h>
+/* test_runid.c - the run id is forgotten when it does harm, and only then. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "agent/tunnel/runid.h"
+#include "proto/session/runid.h"
 
 #define ID "0123456789abcdef"
 
-struct place {
-	char folder[64];
-	struct conf *conf;
-};
-
-static struct conf *new_conf(const char *folder, const char *host)
+static void set_up(struct runid *r)
 {
-	struct conf *c = conf_new();
-	struct conf_proxy *p;
-
-	assert_non_null(c);
-	c->server_host = strdup(host);
-	c->state_dir = folder != NULL ? strdup(folder) : NULL;
-	assert_int_equal(conf_add_proxy(c, "a", &p), 0);
-	p->wire_name = strdup("a");
-	return c;
+	runid_init(r, "");
+	assert_string_equal(r->at, "");
+	runid_on_login(r, ID, 1);
+	assert_string_equal(r->at, ID);
 }
 
-static int set_up(void **state)
+/* A session that was up has ended. */
+static enum retry_class lost(struct runid *r, enum client_cause cause, uint64_t now_ms)
 {
-	struct place *p = calloc(1, sizeof(*p));
-
-	assert_non_null(p);
-	(void) snprintf(p->folder, sizeof(p->folder), "/tmp/test_runid.XXXXXX");
-	assert_non_null(mkdtemp(p->folder));
-	p->conf = new_conf(p->folder, "host");
-	*state = p;
-	return 0;
+	return runid_on_dead(r, /* was_up= */ true, cause, "text", /* n_tries= */ 1, now_ms);
 }
 
-/* Path of the one file there is; "" without one. More than one fails. */
-static const char *find_file(const struct place *p, char path[static PATH_MAX])
+static enum retry_class failed(struct runid *r, enum client_cause cause, const char *text,
+			       unsigned n_tries)
 {
-	DIR *d = opendir(p->folder);
-	struct dirent *e;
-
-	path[0] = '\0';
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL) {
-		if (e->d_name[0] == '.')
-			continue;
-		assert_int_equal(path[0], '\0');
-		(void) snprintf(path, PATH_MAX, "%s/%s", p->folder, e->d_name);
-	}
-	(void) closedir(d);
-	return path;
+	return runid_on_dead(r, /* was_up= */ false, cause, text, n_tries, /* now_ms= */ 1000);
 }
 
-static int tear_down(void **state)
+static void test_lost_session_keeps_it(void **state)
 {
-	struct place *p = *state;
-	char path[PATH_MAX];
-
-	if (find_file(p, path)[0] != '\0')
-		(void) unlink(path);
-	(void) rmdir(p->folder);
-	p->conf = conf_free(p->conf);
-	free(p);
-	return 0;
-}
-
-static void write_file(const char *path, const char *text, mode_t mode)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-	assert_int_equal(chmod(path, mode), 0);
-}
-
-static void assert_next_start_has(const struct conf *conf, const char *id)
-{
-	struct runid r;
-
-	runid_init(&r, conf, /* log= */ NULL);
-	assert_string_equal(r.at, id);
-	runid_deinit(&r);
-	assert_string_equal(r.at, "");
-}
-
-static void test_kept_from_start_to_start(void **state)
-{
-	struct place *p = *state;
-	struct conf *other = new_conf(p->folder, "another-host");
-	char path[PATH_MAX];
-	struct stat st;
-	struct runid r;
-
-	runid_init(&r, p->conf, NULL);
-	assert_string_equal(r.at, "");
-	runid_on_login(&r, p->conf, ID, 1);
-	assert_string_equal(r.at, ID);
-	assert_int_equal(stat(find_file(p, path), &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_null(strstr(path, ID));
-	assert_next_start_has(p->conf, ID);
-	assert_next_start_has(other, "");
-	other = conf_free(other);
-	/* written when it changes only */
-	assert_int_equal(unlink(path), 0);
-	runid_on_login(&r, p->conf, ID, 1);
-	assert_string_equal(find_file(p, path), "");
-	runid_on_login(&r, p->conf, "fedc", 1);
-	assert_next_start_has(p->conf, "fedc");
-	runid_forget(&r, p->conf);
-	assert_string_equal(r.at, "");
-	assert_string_equal(find_file(p, path), "");
-	assert_next_start_has(p->conf, "");
-}
-
-static void test_file_that_cannot_be_believed(void **state)
-{
-	static const char *const texts[] = {
-		"",
-		"\n",
-		"0123",
-		"01 23\n",
-		"01\n23\n",
-		"\x1b[31m\n",
-		"01234567890123456789012345678901234567890123456789012345678901234\n",
-	};
-	struct place *p = *state;
-	char path[PATH_MAX], target[PATH_MAX + 8];
-	struct runid r;
-
-	runid_init(&r, p->conf, NULL);
-	runid_on_login(&r, p->conf, ID, 1);
-	runid_deinit(&r);
-	(void) find_file(p, path);
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		write_file(path, texts[i], 0600);
-		assert_next_start_has(p->conf, "");
-	}
-	write_file(path, ID "\n", 0600);
-	assert_next_start_has(p->conf, ID);
-	write_file(path, ID "\n", 0640);
-	assert_next_start_has(p->conf, "");
-	(void) snprintf(target, sizeof(target), "%s.target", p->folder);
-	write_file(target, ID "\n", 0600);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(symlink(target, path), 0);
-	assert_next_start_has(p->conf, "");
-	assert_int_equal(unlink(target), 0);
-}
-
-static void test_all_works_without_a_folder(void **state)
-{
-	struct conf *confs[] = { new_conf(NULL, "host"), new_conf("/no/such/folder", "host"),
-				 new_conf("/proc/self", "host") };
 	struct runid r;
 
 	(void) state;
-	for (size_t i = 0; i < sizeof(confs) / sizeof(confs[0]); i++) {
-		runid_init(&r, confs[i], NULL);
-		runid_on_login(&r, confs[i], ID, 1);
+	set_up(&r);
+	for (int cause = CLIENT_CAUSE_SERVER_CLOSED; cause <= CLIENT_CAUSE_LEFT; cause++) {
+		assert_int_equal(lost(&r, (enum client_cause) cause, 1000),
+				 cause == CLIENT_CAUSE_REFUSED ? RETRY_REFUSED : RETRY_NETWORK);
 		assert_string_equal(r.at, ID);
-		runid_forget(&r, confs[i]);
-		assert_string_equal(r.at, "");
-		confs[i] = conf_free(confs[i]);
 	}
+	runid_deinit(&r);
+	assert_string_equal(r.at, "");
 }
 
-static void test_id_that_is_no_line_is_used_but_not_kept(void **state)
+static void test_login_that_is_not_answered_forgets_it(void **state)
 {
-	struct place *p = *state;
-	char path[PATH_MAX];
+	static const enum client_cause silent[] = { CLIENT_CAUSE_LATE, CLIENT_CAUSE_SILENT };
 	struct runid r;
 
-	runid_init(&r, p->conf, NULL);
-	runid_on_login(&r, p->conf, "a\nb", 1);
-	assert_string_equal(r.at, "a\nb");
-	assert_string_equal(find_file(p, path), "");
+	(void) state;
+	for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+		set_up(&r);
+		assert_int_equal(failed(&r, silent[i], "", 1), RETRY_NETWORK);
+		assert_string_equal(r.at, "");
+	}
+	set_up(&r);
+	assert_int_equal(failed(&r, CLIENT_CAUSE_SERVER_CLOSED, "", 1), RETRY_NETWORK);
+	assert_string_equal(r.at, ID);
+	assert_int_equal(failed(&r, CLIENT_CAUSE_SERVER_CLOSED, "", 2), RETRY_NETWORK);
+	assert_string_equal(r.at, ""); /* whatever the server has against it */
+}
+
+static void test_refusal_forgets_it_when_it_speaks_of_it(void **state)
+{
+	struct runid r;
+
+	(void) state;
+	set_up(&r);
+	assert_int_equal(failed(&r, CLIENT_CAUSE_REFUSED, "token mismatch", 9), RETRY_REFUSED);
+	assert_string_equal(r.at, ID);
+	assert_int_equal(failed(&r, CLIENT_CAUSE_REFUSED, "invalid run id", 1), RETRY_REFUSED);
+	assert_string_equal(r.at, "");
 }
 
 static void test_another_agent_is_known_by_the_second_eviction(void **state)
 {
-	struct place *p = *state;
 	struct runid r;
 
-	runid_init(&r, p->conf, NULL);
-	runid_on_login(&r, p->conf, ID, 1);
-	assert_false(runid_on_evicted(&r, p->conf, 10000));
-	runid_on_login(&r, p->conf, ID, 1);
-	assert_true(runid_on_evicted(&r, p->conf, 70000));
+	(void) state;
+	set_up(&r);
+	assert_int_equal(lost(&r, CLIENT_CAUSE_REPLACED, 10000), RETRY_NETWORK);
+	runid_on_login(&r, ID, 1);
+	assert_int_equal(lost(&r, CLIENT_CAUSE_REPLACED, 70000), RETRY_RIVAL);
 	assert_string_equal(r.at, "");
-	assert_next_start_has(p->conf, "");
 	/* a new count */
-	runid_on_login(&r, p->conf, ID, 1);
-	assert_false(runid_on_evicted(&r, p->conf, 70100));
-	runid_on_login(&r, p->conf, ID, 1);
-	assert_false(runid_on_evicted(&r, p->conf, 130101)); /* more than a minute */
+	runid_on_login(&r, ID, 1);
+	assert_int_equal(lost(&r, CLIENT_CAUSE_REPLACED, 70100), RETRY_NETWORK);
+	runid_on_login(&r, ID, 1);
+	assert_int_equal(lost(&r, CLIENT_CAUSE_REPLACED, 130101),
+			 RETRY_NETWORK); /* more than a minute */
 	/* a server that was restarted: the first try found nobody */
-	runid_on_login(&r, p->conf, ID, 2);
-	assert_false(runid_on_evicted(&r, p->conf, 130200));
-	runid_on_login(&r, p->conf, ID, 1);
-	assert_true(runid_on_evicted(&r, p->conf, 130300));
+	runid_on_login(&r, ID, 2);
+	assert_int_equal(lost(&r, CLIENT_CAUSE_REPLACED, 130200), RETRY_NETWORK);
+	runid_on_login(&r, ID, 1);
+	assert_int_equal(lost(&r, CLIENT_CAUSE_REPLACED, 130300), RETRY_RIVAL);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_kept_from_start_to_start, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_file_that_cannot_be_believed, set_up,
-						tear_down),
-		cmocka_unit_test(test_all_works_without_a_folder),
-		cmocka_unit_test_setup_teardown(test_id_that_is_no_line_is_used_but_not_kept,
-						set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_another_agent_is_known_by_the_second_eviction,
-						set_up, tear_down),
+		cmocka_unit_test(test_lost_session_keeps_it),
+		cmocka_unit_test(test_login_that_is_not_answered_forgets_it),
+		cmocka_unit_test(test_refusal_forgets_it_when_it_speaks_of_it),
+		cmocka_unit_test(test_another_agent_is_known_by_the_second_eviction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* runid.c - the run id and its file. Floor 5.
+/* runfile.c - the file of the run id. Floor 5.
  *
- * The file is a line of at most LIMIT_RUN_ID bytes in a local folder, written only when the server
- * gives another id: it is written at once, on the loop, and not synced, since a machine that lost
- * its power is a new machine to the server as well. */
-#include "agent/tunnel/runid.h"
+ * It is a line of at most LIMIT_RUN_ID bytes in a local folder, written only when the server gives
+ * another id: it is written at once, on the loop, and not synced, since a machine that lost its
+ * power is a new machine to the server as well. */
+#include "agent/tunnel/runfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,8 +18,6 @@
 #include "agent/base/log.h"
 #include "agent/conf/ident.h"
 #include "proto/base/secret.h"
-
-#define RUNID_RIVAL_MS 60000 /* two evictions within it */
 
 /* As it may stand in a line; servers make hex digits. */
 static bool is_clean(const char *id)
@@ -96,73 +94,54 @@ static int file_write(const char *path, const char *id)
 }
 
 /* Once. It matters only to who has asked for it. */
-static void runid_failed(struct runid *r, const struct conf *conf, int err)
+static void runfile_failed(struct runfile *f, const struct conf *conf, int err)
 {
-	if (r->is_told)
+	if (f->is_told)
 		return;
-	r->is_told = true;
+	f->is_told = true;
 	if (conf->is_state_dir_asked_for)
-		log_warn(r->log, "the state folder cannot be written: going on without it",
+		log_warn(f->log, "the state folder cannot be written: going on without it",
 			 "folder", conf->state_dir, "error", strerror(-err), "remedy",
 			 "let MLTUNNEL_STATE_DIR name a folder that the agent may write to");
 	else
-		log_debug(r->log, "no state is kept", "folder", conf->state_dir, "error",
+		log_debug(f->log, "no state is kept", "folder", conf->state_dir, "error",
 			  strerror(-err));
 }
 
-void runid_init(struct runid *r, const struct conf *conf, struct log *log)
+void runfile_init(struct runfile *f, const struct conf *conf, struct log *log)
 {
 	char path[PATH_MAX];
 
-	*r = (struct runid){ .log = log };
-	if (!file_path(conf, path))
-		return;
-	file_read(path, r->kept);
-	memcpy(r->at, r->kept, sizeof(r->at));
+	*f = (struct runfile){ .log = log };
+	if (file_path(conf, path))
+		file_read(path, f->kept);
 }
 
-void runid_deinit(struct runid *r)
+void runfile_deinit(struct runfile *f)
 {
-	secret_wipe(r->at, sizeof(r->at));
-	secret_wipe(r->kept, sizeof(r->kept));
+	secret_wipe(f->kept, sizeof(f->kept));
 }
 
-void runid_on_login(struct runid *r, const struct conf *conf, const char *id, unsigned n_tries)
+static void runfile_remove(struct runfile *f, const char *path)
+{
+	(void) unlink(path); /* else the next start fails once with it, and forgets it */
+	runfile_deinit(f);
+}
+
+void runfile_keep(struct runfile *f, const struct conf *conf, const char *id)
 {
 	char path[PATH_MAX];
 	int err;
 
-	/* A server that was restarted refuses the first try: it evicted nobody. */
-	r->was_server_there = r->was_evicted && n_tries <= 1;
-	(void) snprintf(r->at, sizeof(r->at), "%s", id);
-	if (!is_clean(id) || strcmp(id, r->kept) == 0 || !file_path(conf, path))
+	if (strcmp(id, f->kept) == 0 || !file_path(conf, path))
+		return;
+	if (id[0] == '\0')
+		runfile_remove(f, path);
+	if (!is_clean(id))
 		return;
 	err = file_write(path, id);
 	if (err != 0)
-		runid_failed(r, conf, err);
+		runfile_failed(f, conf, err);
 	else
-		memcpy(r->kept, r->at, sizeof(r->kept));
-}
-
-void runid_forget(struct runid *r, const struct conf *conf)
-{
-	char path[PATH_MAX];
-
-	r->was_evicted = false;
-	if (r->kept[0] != '\0' && file_path(conf, path))
-		(void) unlink(path); /* else the next start fails once with it, and forgets it */
-	runid_deinit(r);
-}
-
-bool runid_on_evicted(struct runid *r, const struct conf *conf, uint64_t now_ms)
-{
-	bool is_rival = r->was_server_there && r->was_evicted &&
-			now_ms - r->evicted_ms <= RUNID_RIVAL_MS;
-
-	r->was_evicted = true;
-	r->was_server_there = false;
-	r->evicted_ms = now_ms;
-	if (is_rival)
-		runid_forget(r, conf);
-	return is_rival;
+		(void) snprintf(f->kept, sizeof(f->kept), "%s", id);
 }
