@@ -195,32 +195,24 @@ int conn_pull(struct conn *c, size_t max)
 
 	if (c->is_closing || c->is_eof || !c->is_connected)
 		return CONN_E_AGAIN;
+	cap = c->ops->alloc(c->arg, &dst);
+	if (cap == 0)
+		return 0;
+	cap = cap < max ? cap : max;
 	(void) uv_fileno((uv_handle_t *) &c->tcp, &fd); /* an open handle has one */
-	while (max > 0) {
-		cap = c->ops->alloc(c->arg, &dst);
-		if (cap == 0)
-			return 0;
-		cap = cap < max ? cap : max;
-		do
-			n = recv(fd, dst, cap, MSG_DONTWAIT);
-		while (n < 0 && errno == EINTR);
-		if (n > 0) {
-			c->ops->on_read(c->arg, (size_t) n);
-			max -= (size_t) n;
-			if ((size_t) n < cap)
-				return CONN_E_AGAIN;
-			continue;
-		}
-		c->ops->on_read(c->arg, 0);
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return CONN_E_AGAIN;
-		if (n == 0)
-			conn_on_eof(c);
-		else
-			conn_fail(c, -errno, strerror(errno));
-		return CONN_E_END;
-	}
-	return 0;
+	do
+		n = recv(fd, dst, cap, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	c->ops->on_read(c->arg, n > 0 ? (size_t) n : 0);
+	if (n > 0)
+		return (size_t) n < cap ? CONN_E_AGAIN : 0;
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return CONN_E_AGAIN;
+	if (n == 0)
+		conn_on_eof(c);
+	else
+		conn_fail(c, -errno, strerror(errno));
+	return CONN_E_END;
 }
 
 /* -- writing

@@ -86,9 +86,9 @@ const char *conn_describe_tls(const struct conn *c);
 
 /* Read, or stop reading. */
 void conn_read(struct conn *c, bool want_read);
-/* Read now, up to @max bytes, without waiting for the loop (needs ops->alloc). 0: @max bytes came,
- * or no place for more; CONN_E_AGAIN: the socket has no more now; CONN_E_END: on_eof or on_error
- * was called. */
+/* Read now, without waiting for the loop (needs ops->alloc): once, up to @max bytes or what alloc
+ * gives. 0: as many came, or there was no place; CONN_E_AGAIN: the socket has no more now;
+ * CONN_E_END: on_eof or on_error was called. */
 enum { CONN_E_AGAIN = 1, CONN_E_END = 2, CONN_E_FULL = 3 };
 int conn_pull(struct conn *c, size_t max);
 

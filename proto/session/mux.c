@@ -231,11 +231,12 @@ void mux_rst(struct mux *m, struct mux_stream *s)
 
 static void stream_account(struct mux *m, struct mux_stream *s, size_t n)
 {
-	uint32_t grown, grant;
+	size_t before = s->window;
+	uint32_t grant;
 
 	grant = stream_consume(s, (uint32_t) n, m->now_ms, m->rtt_ms, m->window_max,
-			       m->budget - m->budget_used, &grown);
-	m->budget_used += grown;
+			       m->budget - m->budget_used);
+	m->budget_used += s->window - before;
 	if (grant == 0)
 		return;
 	s->grant_due += grant;

@@ -12,45 +12,63 @@ void stream_init(struct mux_stream *s, uint32_t id, void *user, uint64_t now_ms)
 	s->send_credit = LIMIT_WINDOW_MIN;
 	s->recv_credit = LIMIT_WINDOW_MIN;
 	s->window = LIMIT_WINDOW_MIN;
-	s->granted_ms = now_ms;
+	s->measured_ms = now_ms;
 	s->since_ms = now_ms;
 	list_init(&s->turn_link);
 	list_init(&s->emit_link);
 	list_init(&s->wait_link);
 }
 
-/* A window is used up per round trip at full speed, and we grant by halves: a grant within one
- * round trip of the last one means that the window, not the reader, is what limits. On a short path
- * the smallest window is enough, and a socket's buffer that swallows the first megabytes is no
- * proof of a reader. */
-static uint32_t window_growth(const struct mux_stream *s, uint64_t now_ms, uint64_t rtt_ms,
+/* How much is given back at a time. What is consumed and not given back is not on its way to be
+ * used: on a long path by small steps, on a short one by halves, where a frame more costs more than
+ * the wait. */
+static uint32_t stream_step(const struct mux_stream *s, uint64_t rtt_ms)
+{
+	return rtt_ms < LIMIT_RTT_SHORT_MS ? s->window / 2 : s->window / 16;
+}
+
+/* Half a window was consumed since the last look. At full speed a window is used up per round trip:
+ * half of it in less than one means that the window may be what limits, and in much more that the
+ * reader does. On a short path the smallest window is enough, and a socket's buffer that swallows
+ * the first megabytes is no proof of a reader. */
+static void stream_fit_window(struct mux_stream *s, uint64_t took_ms, uint64_t rtt_ms,
 			      uint32_t window_max, uint64_t budget_left)
 {
-	uint32_t more = s->window;
+	uint32_t more;
 
-	if (rtt_ms < LIMIT_RTT_SHORT_MS || now_ms - s->granted_ms > rtt_ms ||
-	    s->window >= window_max)
-		return 0;
-	if (more > window_max - s->window)
+	if (rtt_ms < LIMIT_RTT_SHORT_MS)
+		return;
+	if (took_ms <= rtt_ms && s->window < window_max) {
 		more = window_max - s->window;
-	return more > budget_left ? (uint32_t) budget_left : more;
+		more = more > 3 * s->window ? 3 * s->window : more;
+		more = more > budget_left ? (uint32_t) budget_left : more;
+		s->window += more;
+		s->grantable += more;
+	} else if (took_ms > 8 * rtt_ms) { /* what is not given back is a smaller window */
+		more = s->window - LIMIT_WINDOW_MIN;
+		more = more > s->grantable ? s->grantable : more;
+		s->window -= more;
+		s->grantable -= more;
+	}
 }
 
 uint32_t stream_consume(struct mux_stream *s, uint32_t n, uint64_t now_ms, uint64_t rtt_ms,
-			uint32_t window_max, uint64_t budget_left, uint32_t *ret_grown)
+			uint32_t window_max, uint64_t budget_left)
 {
 	uint32_t grant;
 
-	*ret_grown = 0;
 	s->grantable += n;
-	if (s->grantable < s->window / 2 || s->is_fin_seen)
+	s->measured += n;
+	if (s->is_fin_seen || s->grantable < stream_step(s, rtt_ms))
 		return 0;
-	*ret_grown = window_growth(s, now_ms, rtt_ms, window_max, budget_left);
-	s->window += *ret_grown;
-	grant = s->grantable + *ret_grown;
+	if (s->measured >= s->window / 2) {
+		stream_fit_window(s, now_ms - s->measured_ms, rtt_ms, window_max, budget_left);
+		s->measured = 0;
+		s->measured_ms = now_ms;
+	}
+	grant = s->grantable;
 	s->grantable = 0;
 	s->recv_credit += grant;
-	s->granted_ms = now_ms;
 	return grant;
 }
 

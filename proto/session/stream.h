@@ -35,18 +35,18 @@ struct mux_stream {
 	uint32_t grantable;   /* consumed and not given back yet */
 	uint32_t grant_due;   /* to be emitted as a window update */
 	uint32_t window;      /* target of recv_credit + unconsumed + grantable */
-	uint64_t granted_ms;  /* last grant; growth goes by the time between grants */
-	uint64_t since_ms;    /* in the unacked or the lingering list: since when */
+	uint32_t measured;    /* consumed since measured_ms: how fast, decides on the window */
+	uint64_t measured_ms;
+	uint64_t since_ms; /* in the unacked or the lingering list: since when */
 	struct list turn_link, emit_link, wait_link;
 };
 
 void stream_init(struct mux_stream *s, uint32_t id, void *user, uint64_t now_ms);
 
 /* @n consumed bytes may be given back now or later. Returns what has to be granted now (0: not
- * yet): half a window at a time.
- * @budget_left bounds growth; *ret_grown is by how much the window grew (charge it). */
+ * yet). The window may have become larger, by up to @budget_left (charge it), or smaller. */
 uint32_t stream_consume(struct mux_stream *s, uint32_t n, uint64_t now_ms, uint64_t rtt_ms,
-			uint32_t window_max, uint64_t budget_left, uint32_t *ret_grown);
+			uint32_t window_max, uint64_t budget_left);
 /* Add the peer's grant. false: the sum leaves 32 bits, which no honest peer does. */
 bool stream_add_credit(struct mux_stream *s, uint32_t delta);
 /* The next frame that is due through ctl, in the only legal order: SYN or ACK with the grant, then

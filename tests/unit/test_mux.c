@@ -188,6 +188,26 @@ static void test_credit_returns_only_after_consumption_and_by_half_windows(void 
 	fixture_deinit(&f);
 }
 
+static void test_credit_returns_by_small_steps_on_a_long_path(void **state)
+{
+	struct mux_stream *s;
+	struct fixture f;
+
+	(void) state;
+	fixture_init(&f, false);
+	mux_set_rtt(f.m, 50);
+	s = open_acked(&f);
+	drain_all(&f);
+	kit_data(&f.in, 0, 1, LIMIT_WINDOW_MIN, &f.seed);
+	f.log->now_ms += 1000;
+	kit_feed(f.m, &f.in, f.log);
+	mux_consume(f.m, s, LIMIT_WINDOW_MIN / 16 - 1);
+	kit_expect_sent(f.m, "");
+	mux_consume(f.m, s, 1);
+	kit_expect_sent(f.m, "win 1 16384;");
+	fixture_deinit(&f);
+}
+
 /* Feed half a window, consume it after @delay_ms; returns the grant. */
 static size_t grant_after(struct fixture *f, struct mux_stream *s, size_t n, uint64_t delay_ms)
 {
@@ -235,6 +255,18 @@ static void test_window_grows_only_while_the_reader_keeps_up(void **state)
 	assert_int_equal(grant_after(&f, s, window / 2, 40), window / 2); /* the end of growth */
 	mux_facts(f.m, &facts);
 	assert_int_equal(facts.budget_used, LIMIT_WINDOW_MAX - LIMIT_WINDOW_MIN);
+	while (window > LIMIT_WINDOW_MIN) { /* a slow reader keeps what it reads */
+		grant = grant_after(&f, s, window / 2, 5000);
+		assert_true(grant < window / 2);
+		window -= window / 2 - grant;
+	}
+	assert_int_equal(window, LIMIT_WINDOW_MIN);
+	assert_int_equal(grant_after(&f, s, window / 2, 5000), window / 2); /* never less */
+	mux_facts(f.m, &facts);
+	assert_int_equal(facts.budget_used, 0);
+	assert_true(grant_after(&f, s, window / 2, 40) > window / 2);
+	mux_facts(f.m, &facts);
+	assert_true(facts.budget_used > 0);
 	mux_rst(f.m, s);
 	mux_forget(f.m, s);
 	drain_all(&f);
@@ -562,6 +594,7 @@ int main(void)
 		cmocka_unit_test(test_syn_of_a_stream_that_exists_is_deadly),
 		cmocka_unit_test(test_peer_may_use_its_window_and_not_one_byte_more),
 		cmocka_unit_test(test_credit_returns_only_after_consumption_and_by_half_windows),
+		cmocka_unit_test(test_credit_returns_by_small_steps_on_a_long_path),
 		cmocka_unit_test(test_window_grows_only_while_the_reader_keeps_up),
 		cmocka_unit_test(test_growth_stays_within_the_budget),
 		cmocka_unit_test(test_credit_beyond_32_bits_is_deadly),
