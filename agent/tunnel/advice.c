@@ -150,6 +150,8 @@ const char *advice_for_cause(enum client_cause cause)
 	case CLIENT_CAUSE_REPLACED:
 		return "if it comes again: another agent uses this run id, or the server's heartbeatTimeout is below 30 s";
 	case CLIENT_CAUSE_REFUSED: return "see the server's text";
+	case CLIENT_CAUSE_UNHEARD:
+		return "is frps restarting? transport.wireProtocol = \"v2\" needs frps 0.69 or later; and tls and tcpMux have to agree with the server's settings";
 	case CLIENT_CAUSE_LATE:
 		return "is it frps that listens on this port, and does tcpMux agree with the server's setting?";
 	case CLIENT_CAUSE_SILENT:

@@ -29,6 +29,7 @@ void reload_finish(struct uplink *u)
 	link_server_deinit(&u->server);
 	u->server = u->next;
 	u->has_next = false;
+	u->doubt = DOUBT_NONE; /* it was about the old ones */
 	/* Cannot fail: the resolver that came with them had taken them. */
 	(void) resolver_set_servers(u->server.resolver, u->server.conf->dns_server);
 	reload_name(u);

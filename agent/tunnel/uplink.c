@@ -78,6 +78,30 @@ static void uplink_failed(struct uplink *u, enum retry_class class, const char *
 	uplink_close(u);
 }
 
+/* Before the first good login: does the server know the wire protocol? When it certainly does not,
+ * we end: nothing would change by itself. True: the try was only a question. */
+static bool uplink_doubt(struct uplink *u, enum client_cause cause, const char *text)
+{
+	bool was_question = u->doubt == DOUBT_ASK;
+
+	if (u->n_logins > 0 || u->is_ending)
+		return false;
+	if (doubt_on_end(&u->doubt, cause)) {
+		log_error(u->log, "the server does not speak the configured wire protocol: leaving",
+			  "server", u->addr, "wire", "v2", "remedy",
+			  "transport.wireProtocol = \"v1\", or frps 0.69 or later");
+		u->is_ending = true;
+		u->end = UPLINK_END_LOGIN_FAILED;
+	}
+	if (!was_question)
+		return false;
+	log_debug(u->log, "asked the server in wire protocol v1", "server", u->addr, "answer",
+		  text);
+	retry_lost(&u->retry, RETRY_NETWORK, loop_now_ms(u->loop));
+	uplink_close(u);
+	return true;
+}
+
 /* The list of proxies has changed. */
 static void uplink_on_proxies(void *arg)
 {
@@ -190,6 +214,8 @@ static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char
 		uplink_close(u);
 		return;
 	}
+	if (uplink_doubt(u, cause, text))
+		return;
 	u->n_losses += is_up;
 	class = runid_on_dead(&u->runid, is_up, cause, text, u->retry.n_tries,
 			      loop_now_ms(u->loop));
@@ -402,6 +428,10 @@ static void uplink_on_ready(void *arg)
 
 	machine_read(&m);
 	err = params_fill(&p, u->conf, &m, u->token, u->runid.at);
+	if (u->doubt == DOUBT_ASK) {
+		p.login.wire = WIRE_V1;
+		p.login.is_question = true;
+	}
 	if (err == 0)
 		err = client_new(&u->client, &p, &u->roster, loop_now_ms(u->loop));
 	if (err != 0) {

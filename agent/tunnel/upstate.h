@@ -14,6 +14,7 @@
 #include "agent/tunnel/uplink.h"
 #include "agent/tunnel/visitorset.h"
 #include "agent/tunnel/workconn.h"
+#include "proto/session/doubt.h"
 #include "proto/session/retry.h"
 #include "proto/session/roster.h"
 #include "proto/session/runid.h"
@@ -44,6 +45,7 @@ struct uplink {
 	bool is_ending; /* after CLOSING comes ENDED */
 	enum uplink_end end;
 	uint64_t n_logins, n_losses; /* good ones, ever; of sessions that were logged in */
+	enum doubt doubt;	     /* until the first good login */
 	struct runid runid;
 	struct runfile runfile;
 	struct token_fetch *fetch; /* under way: the link follows */

@@ -22,6 +22,7 @@ const char *client_cause_name(enum client_cause c)
 	case CLIENT_CAUSE_SERVER_CLOSED: return "server closed";
 	case CLIENT_CAUSE_REPLACED: return "replaced";
 	case CLIENT_CAUSE_REFUSED: return "refused";
+	case CLIENT_CAUSE_UNHEARD: return "hello unheard";
 	case CLIENT_CAUSE_LATE: return "login unanswered";
 	case CLIENT_CAUSE_SILENT: return "path silent";
 	case CLIENT_CAUSE_PROTOCOL: return "protocol error";
@@ -326,10 +327,18 @@ static bool control_step(struct client *c, struct client_event *ret_ev)
 	return control_message(c, ret_ev);
 }
 
+/* Why the server closed the control channel. */
+static enum client_cause closed_cause(const struct client *c)
+{
+	return c->state == CLIENT_STATE_OPENING && c->login.state == LOGIN_STATE_HELLO_SENT
+		       ? CLIENT_CAUSE_UNHEARD
+		       : CLIENT_CAUSE_SERVER_CLOSED;
+}
+
 static void control_ended(struct client *c)
 {
 	if (c->state == CLIENT_STATE_OPENING)
-		client_die(c, CLIENT_CAUSE_SERVER_CLOSED,
+		client_die(c, closed_cause(c),
 			   "the server closed the channel before it answered the login");
 	else if (c->state == CLIENT_STATE_BYE)
 		client_die(c, CLIENT_CAUSE_LEFT, "");
@@ -394,8 +403,10 @@ void client_feed(struct client *c, struct span in, uint64_t now_ms)
 
 void client_lost(struct client *c, const char *text)
 {
-	client_die(c, c->state == CLIENT_STATE_BYE ? CLIENT_CAUSE_LEFT : CLIENT_CAUSE_SERVER_CLOSED,
-		   text);
+	if (c->state == CLIENT_STATE_BYE)
+		client_die(c, CLIENT_CAUSE_LEFT, text);
+	else /* a mux that ends says nothing of the channel in it */
+		client_die(c, c->mux == NULL ? closed_cause(c) : CLIENT_CAUSE_SERVER_CLOSED, text);
 }
 
 /* What the last event showed is no longer needed. */

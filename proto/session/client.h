@@ -42,6 +42,8 @@ enum client_cause {
 	CLIENT_CAUSE_REPLACED, /* only the control stream ended while the session lives: another
 				  login took the run id */
 	CLIENT_CAUSE_REFUSED,  /* the server refused the login: text */
+	CLIENT_CAUSE_UNHEARD,  /* it closed the channel at a v2 hello, without a word: as a server
+				  that knows v1 only; or it is no frps, or ending */
 	CLIENT_CAUSE_LATE,     /* no LoginResp in time */
 	CLIENT_CAUSE_SILENT,   /* dead path */
 	CLIENT_CAUSE_PROTOCOL, /* the peer's bytes make no sense: text */

@@ -111,13 +111,18 @@ static int login_send(struct login *l, struct chan *c)
 
 int login_start(struct login *l, struct chan *c)
 {
+	static const struct msg question = {
+		.type = MSG_NEW_VISITOR_CONN,
+		/* the server's log shows it */
+		.new_visitor_conn = { .proxy_name = "mltunnel: is wire protocol v1 spoken?" },
+	};
 	int r = 0;
 
 	MUST(l->state == LOGIN_STATE_IDLE);
 	if (l->p.wire == WIRE_V2)
 		r = login_send_hello(l, c);
 	if (r == 0)
-		r = login_send(l, c);
+		r = l->p.is_question ? chan_send(c, &question) : login_send(l, c);
 	MUST(r != BUF_E_FULL); /* nothing else waits on a new channel */
 	if (r != 0)
 		return r;
@@ -180,6 +185,13 @@ static int login_on_resp(struct login *l, struct chan *c, const struct msg_login
 	return 0;
 }
 
+static int login_on_answer(struct login *l, const struct frame *f)
+{
+	if (f->type != MSG_NEW_VISITOR_CONN_RESP)
+		return login_bad(l, "another message in place of NewVisitorConnResp");
+	return login_end(l, LOGIN_STATE_REFUSED, "the server speaks wire protocol v1");
+}
+
 static int login_on_message(struct login *l, struct chan *c, const struct frame *f)
 {
 	const char *why = NULL;
@@ -188,6 +200,8 @@ static int login_on_message(struct login *l, struct chan *c, const struct frame 
 
 	if (f->kind != FRAME_MESSAGE)
 		return login_bad(l, "a second hello in place of LoginResp");
+	if (l->p.is_question)
+		return login_on_answer(l, f);
 	if (f->type != MSG_LOGIN_RESP)
 		return login_bad(l, "another message in place of LoginResp");
 	r = msg_decode(f->type, f->body, &m, &why);

@@ -26,7 +26,10 @@ struct login_params {
 	struct span token;	/* borrowed for the life of the machine */
 	struct msg_login login; /* privilege_key is filled in here from token and login.timestamp;
 				   strings borrowed */
-	uint8_t iv[16];		/* v1: our CFB IV, random */
+	/* v1: no login, but a question that every frps answers, with an error: it ends REFUSED when
+	 * the server speaks v1 (frp server/service.go RegisterVisitorConn) */
+	bool is_question;
+	uint8_t iv[16]; /* v1: our CFB IV, random */
 	/* v2 only */
 	struct hello_client hello; /* kinds borrowed */
 	uint8_t nonce[24];	   /* our AEAD stream nonce, random */

@@ -28,6 +28,68 @@ def test_login_fail_exit_counts_for_the_first_login_only(lab):
     assert agent.is_running()
 
 
+def start_v2(lab, is_mux=True, tls="on"):
+    """An agent that is told to speak wire protocol v2."""
+    path = lab.directory / "v2.toml"
+    path.write_text(f"""serverAddr = "127.0.0.1"
+serverPort = {lab.server_port}
+auth.token = "{peers.TOKEN}"
+log.level = "debug"
+transport.wireProtocol = "v2"
+transport.tcpMux = {str(is_mux).lower()}
+transport.tls.enable = {str(tls == "on").lower()}
+""")
+    return lab.keep(peers.Agent(lab, [peers.agent_program(), "-c", path], peers.clean_env(lab.directory)))
+
+
+@pytest.mark.parametrize("version", ("0.65.0", "0.61.2"))
+@pytest.mark.parametrize("tls", ("on", "off"))
+@pytest.mark.parametrize("is_mux", (True, False), ids=("mux", "no-mux"))
+def test_server_that_does_not_speak_the_wire_protocol_ends_it_with_1(new_lab, is_mux, tls, version):
+    lab = new_lab(version=version)
+    lab.start_frps(extra=[f"transport.tcpMux = {str(is_mux).lower()}"])
+    began = time.monotonic()
+    agent = start_v2(lab, is_mux, tls)
+    assert agent.wait(timeout=10) == 1
+    assert time.monotonic() - began < 5
+    agent.wait_line("does not speak the configured wire protocol: leaving.*frps 0.69")
+    assert not lab.frps.logins(), "it never logs in by v1"
+
+
+@pytest.mark.parametrize("what", ("fin", "rst", "silent", "mux", "tls", "hello"))
+@pytest.mark.parametrize("is_mux", (True, False), ids=("mux", "no-mux"))
+def test_no_other_failure_is_taken_for_it(new_lab, is_mux, what):
+    """A path that is cut, settings that differ, a server that ends: it tries again, and gets through."""
+    lab = new_lab(version=peers.NEW)
+    lines = [f"transport.tcpMux = {str(is_mux if what != 'mux' else not is_mux).lower()}"]
+    lab.start_frps(extra=lines, is_tls_forced=what == "tls")
+    relay = lab.start_relay()
+    if what in ("fin", "rst", "silent"):
+        relay.tell(f"new {what}")
+    elif what == "hello":  # each connection is cut in the middle of the first message
+        relay.tell("truncate 10 fin up")
+    agent = start_v2(lab, is_mux, "off")
+    agent.wait_line("login failed", count=1 if what == "silent" else 4, timeout=25)
+    assert agent.is_running()
+    if what not in ("mux", "tls"):
+        relay.tell("pass")
+        agent.wait_line("login to server success", timeout=25)
+
+
+def test_server_that_spoke_it_once_is_waited_for(new_lab):
+    lab = new_lab(version=peers.NEW)
+    lab.start_frps()
+    agent = start_v2(lab)
+    agent.wait_line("login to server success")
+    lab.frps.kill()
+    lab.start_frps(version=peers.OLD)
+    agent.wait_line("login failed", count=5, timeout=25)
+    assert agent.is_running()
+    lab.frps.kill()
+    lab.start_frps()
+    agent.wait_line("login to server success", count=2, timeout=25)
+
+
 @pytest.mark.parametrize("how", ("environment", "ini"))
 def test_agent_never_exits_by_default(lab, how):
     lab.frps.kill()

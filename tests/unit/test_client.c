@@ -68,6 +68,39 @@ static void test_login_of_a_silent_server_ends_after_ten_seconds(void **state)
 	peer_deinit(&p);
 }
 
+static void test_a_hello_that_is_closed_unheard_is_told_from_other_ends(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	for (int wire = WIRE_V1; wire <= WIRE_V2; wire++) {
+		const char *closed = wire == WIRE_V2 ? "DEAD hello unheard;"
+						     : "DEAD server closed;";
+
+		peer_init(&p, (enum wire) wire, true);
+		mux_fin(p.mux, p.streams[1]);
+		peer_talk(&p, false);
+		peer_expect(&p, closed);
+		peer_deinit(&p);
+		peer_init(&p, (enum wire) wire, false);
+		client_lost(p.c, "cut");
+		peer_run(&p, 0);
+		peer_expect(&p, closed);
+		peer_deinit(&p);
+		/* The path is cut under a mux: nothing is said of the channel in it. */
+		peer_init(&p, (enum wire) wire, true);
+		client_lost(p.c, "cut");
+		peer_run(&p, 0);
+		peer_expect(&p, "DEAD server closed;");
+		peer_deinit(&p);
+		peer_up(&p, (enum wire) wire, false);
+		client_lost(p.c, "cut");
+		peer_run(&p, 0);
+		peer_expect(&p, "DEAD server closed;");
+		peer_deinit(&p);
+	}
+}
+
 /* -- control ------------------------------------------------------------------------------------
  */
 
@@ -369,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_first_ack_may_take_its_time_whatever_the_clock),
 		cmocka_unit_test(test_refused_login_names_the_servers_text),
 		cmocka_unit_test(test_login_of_a_silent_server_ends_after_ten_seconds),
+		cmocka_unit_test(test_a_hello_that_is_closed_unheard_is_told_from_other_ends),
 		cmocka_unit_test(test_messages_that_mean_nothing_are_ignored),
 		cmocka_unit_test(test_pong_error_is_told_and_the_session_goes_on),
 		cmocka_unit_test(test_several_messages_in_one_aead_record_are_all_seen),

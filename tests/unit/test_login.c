@@ -448,6 +448,40 @@ static void test_a_login_that_cannot_be_sent(void **state)
 	}
 }
 
+/* What a server of 0.65.0 says to it, then what it never says. */
+static void test_the_question_in_v1(void **state)
+{
+	static const struct {
+		struct span answer;
+		enum login_state state;
+	} cases[] = {
+		{ { (const uint8_t *) "3\0\0\0\0\0\0\0\15{\"error\":\"x\"}", 22 },
+		  LOGIN_STATE_REFUSED },
+		{ { (const uint8_t *) "1\0\0\0\0\0\0\0\2{}", 11 }, LOGIN_STATE_BAD },
+	};
+
+	(void) state;
+	for (size_t i = 0; i < UNIT_N(cases); i++) {
+		struct login_params p = params(WIRE_V1);
+		struct span rest;
+		struct login l;
+		struct chan c;
+
+		p.is_question = true;
+		chan_init(&c, WIRE_V1, LIMIT_CONTROL_OUT);
+		login_init(&l, &p);
+		assert_int_equal(login_start(&l, &c), 0);
+		/* Longer than a mux's frame, so that a server with the other tcpMux closes it, too.
+		 */
+		assert_in_range(chan_out(&c).len, 13, 100);
+		assert_memory_equal(chan_out(&c).p, "v\0\0\0\0\0\0\0", 8);
+		assert_int_equal(feed_split(&l, &c, cases[i].answer, (unsigned) i, &rest), 0);
+		assert_int_equal(l.state, cases[i].state);
+		login_deinit(&l);
+		chan_deinit(&c);
+	}
+}
+
 /* The whole exchange with the @n-th allocation of the client failing. False: none was left to fail.
  */
 static bool run_failing(enum wire wire, size_t n, struct span server)
@@ -501,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_a_second_hello_is_nonsense),
 		cmocka_unit_test(test_a_login_that_cannot_be_sent),
+		cmocka_unit_test(test_the_question_in_v1),
 		cmocka_unit_test(test_each_allocation_may_fail),
 	};
 
