@@ -22,12 +22,8 @@ LOGS = BUILD / "log"
 SUITES = ("unit", "sim", "vectors", "loop", "fuzz")
 # --only takes a suite or one of these.
 OTHERS = ("checks", "static", "e2e", "bench", "conformance", "docker")
-# True once mltunnel is meant to pass frp's own suite: then the part conformance is run without being asked for.
-CONFORMANCE_BY_DEFAULT = True
 # True once each row of the fault matrix keeps its bound on a shared machine; with --full it is run in any case.
 FAULTS_BY_DEFAULT = False
-# True once scripts/bench --quick has been seen to work in a whole run.
-BENCH_BY_DEFAULT = False
 # True once release and images are meant to be tested in each whole run: then the part docker needs an engine.
 DOCKER_BY_DEFAULT = False
 
@@ -442,10 +438,6 @@ def options():
 def main():
     args = options()
     chosen = set(args.only or (*SUITES, *OTHERS))
-    if not args.only and not CONFORMANCE_BY_DEFAULT:
-        chosen -= {"conformance"}
-    if not args.only and not BENCH_BY_DEFAULT:
-        chosen -= {"bench"}
     if not args.only and not DOCKER_BY_DEFAULT:
         chosen -= {"docker"}
     if args.quick and not args.only:
@@ -471,7 +463,7 @@ def main():
         if "bench" in chosen:
             run_bench(tally, "static")
         if "conformance" in chosen:
-            run_conformance(tally, "static", "0.70.1", 3 if args.full else 1)
+            run_conformance(tally, "static", "0.70.1", 3)  # what holds by chance does not hold three times
             run_conformance(tally, "static", "0.65.0", 1)
     if "conformance" in chosen and args.full and build(tally, "clang-asan"):
         run_conformance(tally, "clang-asan", "0.70.1", 1)
