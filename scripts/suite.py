@@ -44,6 +44,7 @@ SANITIZER = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
 SECOND_TRIES = 8  # of a part of the end-to-end tests
+SPECS_AGAIN = 2  # of a run of frp's suite
 PART_LIMIT_S = 3600  # a part that hangs longer than any honest one
 
 
@@ -397,7 +398,10 @@ def run_conformance(tally, name, version, n_runs):
         tally.add(part, [("not run: no executable mltunnel", "fail")], 0)
         return
     argv = ["scripts/conformance", "--client", programs[0], "--version", version]
-    status = run(log, [*argv, "--repeat", str(n_runs), "--out", str(out)])
+    status = run(log, [*argv, "--repeat", str(n_runs), "--again", str(SPECS_AGAIN), "--out", str(out)])
+    for line in log.read_text(errors="replace").splitlines():
+        if line.startswith("passed when run again"):
+            print(f"      {line}", flush=True)
     cases = junit_cases(out / "junit.xml")
     if status and all(outcome != "fail" for _, outcome in cases) or not cases:
         cases.append((f"ended with status {status}: {last_words(log)}", "fail"))

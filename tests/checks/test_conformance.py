@@ -3,6 +3,7 @@
 
 import importlib.machinery
 import importlib.util
+import argparse
 import json
 import pathlib
 import sys
@@ -104,3 +105,26 @@ def test_results_are_whole_xml_whatever_a_program_wrote(tmp_path):
     cases = list(xml.etree.ElementTree.parse(tmp_path / "junit.xml").iter("testcase"))
     assert [case.find("failure") is not None for case in cases] == [False, True, True] * 2
     assert len({case.get("name") for case in cases}) == 6
+
+
+@pytest.mark.parametrize("again", ("pass", "fail"))
+def test_what_failed_is_run_once_more_when_it_is_little(monkeypatch, tmp_path, capsys, again):
+    def second_run(number, _peers, _args, _client, names, _floor):
+        assert (number, names) == ("1-again", ["b"])
+        return {"specs": [{"name": "b", "outcome": again, "reason": ""}], "is_good": again == "pass"}
+
+    specs = [{"name": name, "outcome": outcome, "reason": "late"} for name, outcome in (("a", "pass"), ("b", "fail"))]
+    run = {"specs": specs, "is_good": False, "n_sanitizer_reports": None}
+    monkeypatch.setattr(conformance, "run_once", second_run)
+    conformance.try_again(run, 1, tmp_path, argparse.Namespace(again=1), tmp_path, set())
+    assert [result["outcome"] for result in specs] == ["pass", again]
+    assert run["is_good"] == (again == "pass")
+    assert capsys.readouterr().out == ("passed when run again by itself: b\n" if again == "pass" else "")
+
+
+@pytest.mark.parametrize("allowed, n_reports", ((0, None), (1, 2)))
+def test_too_much_or_a_finding_is_not_run_again(monkeypatch, tmp_path, allowed, n_reports):
+    monkeypatch.setattr(conformance, "run_once", lambda *_: pytest.fail("run again"))
+    run = {"specs": [{"name": "b", "outcome": "fail"}], "is_good": False, "n_sanitizer_reports": n_reports}
+    conformance.try_again(run, 1, tmp_path, argparse.Namespace(again=allowed), tmp_path, set())
+    assert not run["is_good"]
