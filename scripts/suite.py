@@ -22,8 +22,6 @@ LOGS = BUILD / "log"
 SUITES = ("unit", "sim", "vectors", "loop", "fuzz")
 # --only takes a suite or one of these.
 OTHERS = ("checks", "static", "e2e", "bench", "conformance", "docker")
-# True once each row of the fault matrix keeps its bound on a shared machine; with --full it is run in any case.
-FAULTS_BY_DEFAULT = False
 # True once release and images are meant to be tested in each whole run: then the part docker needs an engine.
 DOCKER_BY_DEFAULT = False
 
@@ -143,7 +141,7 @@ def last_words(log):
 # ---- builds -------------------------------------------------------------------------------------------------------
 
 
-def build(tally, name):
+def build(tally, name, targets=None):
     """Configure (again when the options changed) and compile; True when all of it worked."""
     began, log, directory = time.monotonic(), LOGS / f"build-{name}.log", BUILD / name
     log.unlink(missing_ok=True)
@@ -157,7 +155,7 @@ def build(tally, name):
         if status == 0:
             marker.write_text(wanted)
     if status == 0:
-        status = run(log, ["ninja", "-C", str(directory), *TARGETS.get(name, [])], append=True)
+        status = run(log, ["ninja", "-C", str(directory), *(targets or TARGETS.get(name, []))], append=True)
     failures = [(f"build: {last_words(log)}", "fail")] if status else []
     tally.add(f"build {name}", failures, time.monotonic() - began, log)
     return status == 0
@@ -373,9 +371,25 @@ def run_e2e(tally, binary_of, full):
         "MLTUNNEL_FULL": "1" if full else "",
     }
     n_workers = str(min(4, os.cpu_count() or 1))
-    run_pytest(tally, "e2e", "tests/e2e", ["-n", n_workers, "--dist", "loadfile", "-m", "not alone"], env, may_retry=True)
-    matrix = [] if full or FAULTS_BY_DEFAULT else [f"--ignore-glob={HOME}/tests/e2e/test_faults*.py"]
-    run_pytest(tally, "e2e-alone", "tests/e2e", ["-m", "alone", *matrix], env, may_be_empty=True, may_retry=True)
+    side_by_side = ["-n", n_workers, "--dist", "loadfile", "-m", "not alone and not faults"]
+    run_pytest(tally, "e2e", "tests/e2e", side_by_side, env, may_retry=True)
+    run_pytest(tally, "e2e-alone", "tests/e2e", ["-m", "alone"], env, may_be_empty=True, may_retry=True)
+    run_faults(tally, env, full)
+
+
+def run_faults(tally, env, full):
+    """The fault matrix, each row once; when full five times, the stock client's too, and the table of both."""
+    ours, theirs, log = LOGS / "faults.json", LOGS / "faults-stock.json", LOGS / "faults-table.log"
+    for records in (ours, theirs):
+        records.unlink(missing_ok=True)
+    chosen = ["-m", "faults"]
+    run_pytest(tally, "faults", "tests/e2e", chosen, {**env, "MLTUNNEL_FAULTS": str(ours)}, may_retry=True)
+    if not full:
+        return
+    stock = {**env, "MLTUNNEL_BIN": "stock-0.65.0", "MLTUNNEL_FAULTS": str(theirs)}
+    run_pytest(tally, "faults-stock", "tests/e2e", chosen, stock)
+    argv = ["/usr/bin/python3", "-B", "tests/e2e/faults.py", ours, theirs, "tests/e2e/faults.md"]
+    tally.add("faults-table", [("faults.py", "fail" if run(log, argv) else "pass")], 0, log)
 
 
 def run_bench(tally, name):
@@ -462,7 +476,8 @@ def main():
     if {"static", "e2e", "bench", "conformance"} & chosen and build(tally, "static"):
         if "static" in chosen:
             check_static(tally)
-        if "e2e" in chosen:
+        # One of the faults is put between the agent and its C library.
+        if "e2e" in chosen and (suites or "checks" in chosen or build(tally, "gcc", ["mltunnel"])):
             run_e2e(tally, ("static",), args.full)
         if "bench" in chosen:
             run_bench(tally, "static")

@@ -10,6 +10,7 @@ from faults import run_row  # noqa: F401, a fixture
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "alone: measures time or memory, and gets the machine to itself")
+    config.addinivalue_line("markers", "faults: the fault matrix; see faults.py")
     config.addinivalue_line("markers", "full: only in scripts/test --full")
 
 

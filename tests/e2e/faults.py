@@ -1,15 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # faults.py - what a row of the fault matrix is: its bounds, how it is run and recorded; and the table of all that was.
-"""faults.py RECORDS TABLE
+"""faults.py RECORDS... TABLE
 
-RECORDS is what MLTUNNEL_FAULTS named while test_faults.py ran: one JSON object a line for each figure, of several runs."""
+Each file of RECORDS is what MLTUNNEL_FAULTS named while the rows ran: one JSON object a line for each figure."""
 
 import collections
 import json
 import os
+import queue
+import re
 import statistics
 import sys
+import threading
 import time
 
 import pytest
@@ -17,19 +20,38 @@ import pytest
 import network
 import peers
 
-STAGGER_S = 0.25  # between the starts of two rows that run side by side
+N_ROUNDS = 5 if peers.IS_FULL else 1
+CROWD = 40  # rows that wait: so many at once
+FEW = 3  # rows that are busy for a moment
+STAGGER_S = 0.8  # between the starts of two rows: a start is the work of two or three programs
 BOTH = (peers.OLD, peers.NEW)
 FAKE = ("fakefrps",)
 LIMIT_S = 130  # for what must come back; the stock client may take its time
 SETTLED_S = 2.5  # older than the time that lies between two logins
 
+# What else looks at a fault.
+ALSO = {
+    1: "`tests/e2e/test_restart.py`: 20 of 20; `tests/unit/test_retry.c`: the schedule",
+    3: "`tests/e2e/test_half_open.py`: at any age of the session, one way only, a stall of 12 s; `tests/sim/test_sim.c`",
+    4: "`tests/e2e/test_hostile.py`",
+    10: "`tests/unit/test_beat.c`, `tests/sim/test_sim.c`: clocks that are apart",
+    12: "each unit test with `failmalloc.h`",
+    13: "`tests/loop/test_log.c`, `tests/loop/test_logfile.c`",
+    14: "`tests/loop/test_log.c`",
+    16: "`tests/e2e/test_memory.py`: by the hundred",
+    20: "`tests/sim/test_replay.c`: any split of the bytes",
+    21: "`tests/e2e/test_restart.py`: 50 kills; `tests/e2e/test_rival.py`: a state folder that was copied",
+    28: "`tests/e2e/test_faults_path.py`: the tries of one agent",
+}
+
 
 class Row:
     """A fault and what has to hold: bounds is case -> the most (or, with at_least, the least) that is allowed."""
 
-    def __init__(self, run, fault, bounds, unit, at_least, is_long, is_for_stock):
-        self.run, self.fault, self.bounds, self.unit = run, fault, bounds, unit
-        self.at_least, self.is_long, self.is_for_stock = at_least, is_long, is_for_stock
+    def __init__(self, run, fault, bounds, **how):
+        self.run, self.fault, self.bounds = run, fault, bounds
+        self.unit, self.at_least = how["unit"], how["at_least"]
+        self.waits_s, self.is_alone, self.is_for_stock = how["waits_s"], how["is_alone"], how["is_for_stock"]
 
     def bound(self, case, server):
         bound = self.bounds[case]
@@ -58,11 +80,15 @@ class Row:
             assert is_good, f"{self.fault} {case}: {value} {self.unit}, the bound is {bound}"
 
 
-def row(fault, bounds, *, servers, unit="s", at_least=False, is_long=False, is_for_stock=False):
-    """Makes a test of a function that takes a Lab and returns case -> figure. Long rows wait, all of them at once; the
-    others measure, one by one."""
+def row(fault, bounds, *, servers, unit="s", at_least=False, waits_s=0, is_alone=False, is_for_stock=False):
+    """Makes a test of a function that takes a Lab and returns case -> figure.
+
+    Rows that wait run all at once, the longest first; so do, after them, a few at a time of those that are busy for a
+    moment; rows that measure milliseconds or MiB/s have the machine for themselves."""
+
     def make(run):
-        entry = Row(run, fault, bounds, unit, at_least, is_long, is_for_stock)
+        entry = Row(run, fault, bounds, unit=unit, at_least=at_least, waits_s=waits_s, is_alone=is_alone,
+                    is_for_stock=is_for_stock)  # fmt: skip
 
         @pytest.mark.parametrize("server", servers)
         def test(server, run_row):
@@ -74,48 +100,74 @@ def row(fault, bounds, *, servers, unit="s", at_least=False, is_long=False, is_f
     return make
 
 
-def seconds_of(act, *args, **options):
-    began = time.monotonic()
-    act(*args, **options)
-    return time.monotonic() - began
-
-
-def run_one(entry, server, directory):
+def run_one(entry, server, directory, number):
     version = server if server[0].isdigit() else peers.OLD
-    with peers.Lab(directory / f"{entry.run.__name__}-{server}", version, has_raw_node=True) as lab:
+    with peers.Lab(directory / f"{entry.run.__name__}-{server}-{number}", version, has_raw_node=True) as lab:
+        lab.round = number
         return entry.run(lab)
+
+
+def run_at_once(tasks, count):
+    """Calls each of the tasks, count at a time, each in a network of its own; what they returned or raised, in order."""
+    results, left = [None] * len(tasks), queue.SimpleQueue()
+    for i in range(len(tasks)):
+        left.put(i)
+
+    def work():
+        while True:
+            try:
+                i = left.get_nowait()
+            except queue.Empty:
+                return
+            network.enter_own_network()
+            try:
+                results[i] = tasks[i]()
+            except BaseException as error:  # told by the test of that row
+                results[i] = error
+
+    threads = [threading.Thread(target=work) for _ in range(min(count, len(tasks)))]
+    for thread in threads:
+        thread.start()
+        time.sleep(STAGGER_S)
+    for thread in threads:
+        thread.join()
+    return results
 
 
 @pytest.fixture(scope="session")
 def run_row(request, tmp_path_factory):
-    """The long rows that were chosen run side by side, the others when their turn comes."""
+    """The rows that were chosen run when the first of them is asked for, but those that are alone, whose turn comes."""
     directory = tmp_path_factory.mktemp("faults")
     agent = peers.AGENT.replace("stock-", "frpc ") if peers.IS_STOCK else "mltunnel"
     chosen = [item for item in request.session.items if hasattr(item.function, "row")]
-    keys = [(item.function.row, item.callspec.params["server"]) for item in chosen if item.function.row.is_long]
+    keys = [(item.function.row, item.callspec.params["server"]) for item in chosen]
+    done = {}
 
-    def one(i):
-        time.sleep(i * STAGGER_S)
-        try:
-            return run_one(*keys[i], directory)
-        except BaseException as error:  # told by its test
-            return error
+    def rounds(those, count):
+        todo = [(entry, server, number) for number in range(N_ROUNDS) for entry, server in those]
+        todo.sort(key=lambda one: -one[0].waits_s)
+        tasks = [lambda one=one: run_one(*one[:2], directory, one[2]) for one in todo]
+        for (entry, server, _), figures in zip(todo, run_at_once(tasks, count)):
+            done.setdefault((entry, server), []).append(figures)
 
-    done = dict(zip(keys, peers.side_by_side(len(keys), one)))
+    rounds([key for key in keys if key[0].waits_s], CROWD)
+    rounds([key for key in keys if not key[0].waits_s and not key[0].is_alone], FEW)
 
     def run(entry, server):
-        try:
-            figures = done.get((entry, server)) or peers.side_by_side(1, lambda _: run_one(entry, server, directory))[0]
-        except AssertionError as error:
-            figures = error
-        refusal = refusal_in(figures)
+        if entry.is_alone:
+            rounds([(entry, server)], 1)
+        results = done.pop((entry, server))
+        refusal = next(filter(None, map(refusal_in, results)), None)
         if refusal:
             pytest.skip(f"the kernel refuses: {refusal}")
-        is_failed = isinstance(figures, BaseException)
-        if is_failed and not peers.IS_STOCK:
-            raise figures
-        entry.record(agent, server, dict.fromkeys(entry.bounds) if is_failed else figures)
-        if not peers.IS_STOCK:
+        for figures in results:
+            is_failed = isinstance(figures, BaseException)
+            entry.record(agent, server, dict.fromkeys(entry.bounds) if is_failed else figures)
+        if peers.IS_STOCK:  # is measured, not judged
+            return
+        for figures in results:
+            if isinstance(figures, BaseException):
+                raise figures
             entry.check(server, figures)
 
     return run
@@ -127,6 +179,12 @@ def refusal_in(error):
             return error
         error = error.__cause__
     return None
+
+
+def seconds_of(act, *args, **options):
+    began = time.monotonic()
+    act(*args, **options)
+    return time.monotonic() - began
 
 
 def start(lab, **options):
@@ -167,12 +225,11 @@ def table(lines):
     for line in lines:
         key = (int(line["fault"][1:]), line["fault"], line["name"], line["server"], line["case"])
         groups[key][line["agent"]].append(line)
-    n_runs = max(len(by_agent.get("mltunnel", ())) for by_agent in groups.values())
     stock = sorted({agent for by_agent in groups.values() for agent in by_agent if agent != "mltunnel"})
     yield "# The fault matrix, measured"
     yield ""
-    yield f"Written by `tests/e2e/faults.py` from {n_runs} run{'s' * (n_runs > 1)} of `test_faults.py` and `test_faults_more.py`, on"
-    yield "two shared cores. Against stock frps of the version in the column, or a server that misbehaves on command."
+    yield "Written by `scripts/test --full`, which runs each row five times, many of them side by side, on two cores; frpc in the"
+    yield "same run. Against stock frps of the version in the column, or a server that misbehaves on command."
     yield "\"not in time\": not within 130 s, or the row could not be completed."
     yield ""
     head = ["fault", "frps", "case", "bound", "n", "median", "worst", *(f"{agent}: median, worst" for agent in stock)]
@@ -192,9 +249,32 @@ def table(lines):
         yield "| " + " | ".join(cells) + " |"
 
 
-if __name__ == "__main__":
-    import test_faults
+def holders():
+    """Number of the fault -> file -> names of its tests."""
+    found = collections.defaultdict(lambda: collections.defaultdict(list))
+    for path in sorted((peers.HOME / "tests").rglob("test_*")):
+        if path.suffix in (".py", ".c"):
+            for name, number in re.findall(r"^(?:def|static void) (test_f(\d\d)_\w+)", path.read_text(), re.MULTILINE):
+                found[int(number)][str(path.relative_to(peers.HOME))].append(name)
+    return found
 
-    with open(sys.argv[1]) as records, open(sys.argv[2], "w") as page:
-        lines = table([json.loads(line) for line in records])
-        page.write("\n".join(lines) + "\n\n" + test_faults.__doc__.strip() + "\n")
+
+def table_of_tests():
+    yield "| fault | its tests | others |"
+    yield "|---|---|---|"
+    for number, tests in sorted(holders().items()):
+        files = (f"`{file}`: " + ", ".join(f"`{name}`" for name in names) for file, names in tests.items())
+        yield f"| F{number} | {'; '.join(files)} | {ALSO.get(number, '')} |"
+
+
+def main(*paths):
+    lines = []
+    for path in paths[:-1]:
+        with open(path) as records:
+            lines += [json.loads(line) for line in records]
+    with open(paths[-1], "w") as page:
+        page.write("\n".join([*table(lines), "", *table_of_tests(), ""]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

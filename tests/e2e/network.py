@@ -54,6 +54,26 @@ def keep_all():
     command("nft", "delete", "table", "inet", "loss")
 
 
+@contextlib.contextmanager
+def house_behind_a_wire():
+    """A network namespace with a wire to this one; the words that run a command in it."""
+    holder = subprocess.Popen(["unshare", "-n", "sleep", "600"], stdin=subprocess.DEVNULL)
+    try:
+        ours = os.stat("/proc/thread-self/ns/net").st_ino
+        wait_until(lambda: os.stat(f"/proc/{holder.pid}/ns/net").st_ino != ours, "a namespace")
+        inside = ["nsenter", "-t", str(holder.pid), "-n"]
+        command(*"ip link add wire type veth peer name eth netns".split(), holder.pid)
+        command(*"ip addr add 10.9.0.1/24 dev wire".split())
+        command(*"ip link set wire up".split())
+        command(*inside, *"ip addr add 10.9.0.2/24 dev eth".split())
+        command(*inside, *"ip link set eth up".split())
+        command(*inside, *"ip link set lo up".split())
+        yield inside
+    finally:
+        holder.kill()
+        holder.wait()
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

@@ -86,7 +86,7 @@ class Frps(Program):
         super().__init__(f"frps {version}", [peer_dir() / f"frps-{version}", "-c", path], clean_env(directory))
 
     def wait_open(self):
-        network.wait_listening(self.port)
+        network.wait_listening(self.port, timeout=30)
 
     def logins(self, since=0):
         """When the server let somebody in."""

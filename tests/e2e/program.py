@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # program.py - a program that runs beside a test, its output line by line, what the kernel says of it.
 
+import os
 import re
 import signal
 import subprocess
@@ -122,6 +123,12 @@ class Program:
                 if line.startswith(f"{name}:"):
                     return int(line.split()[1])
         raise KeyError(name)
+
+    def cpu_s(self):
+        """Seconds of a processor that it has used."""
+        with open(f"/proc/{self.pid}/stat") as file:
+            words = file.read().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
     def rss_mib(self):
         return self.status_field("VmRSS") / 1024

@@ -157,7 +157,7 @@ def check_text(text):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_nonsense_ends_the_session_only(results, name):
+def test_f18_nonsense_ends_the_session_only(results, name):
     result = results[name]
     if isinstance(result, Exception):
         raise result

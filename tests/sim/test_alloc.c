@@ -65,7 +65,7 @@ static bool day(size_t i)
 	return f.has_failed;
 }
 
-static void test_every_allocation_may_fail(void **state)
+static void test_f12_every_allocation_may_fail(void **state)
 {
 	size_t n = 0;
 
@@ -78,7 +78,7 @@ static void test_every_allocation_may_fail(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_allocation_may_fail) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_f12_every_allocation_may_fail) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -307,7 +307,7 @@ static void test_a_rival_is_avoided_for_a_minute(void **state)
 	}
 }
 
-static void test_a_herd_is_spread(void **state)
+static void test_f28_a_herd_is_spread(void **state)
 {
 	(void) state;
 	for (uint64_t outage_ms = 2000; outage_ms < 8000; outage_ms += 50)
@@ -329,7 +329,7 @@ int main(void)
 		cmocka_unit_test(test_a_network_failure_between_refusals_forgets_nothing),
 		cmocka_unit_test(test_hurry),
 		cmocka_unit_test(test_a_rival_is_avoided_for_a_minute),
-		cmocka_unit_test(test_a_herd_is_spread),
+		cmocka_unit_test(test_f28_a_herd_is_spread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,30 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# test_faults.py - the fault matrix: each fault, what has to hold, and how long it may take. See faults.py.
-"""
-Rows that are tested elsewhere, at their bounds:
-
-| fault | see |
-|---|---|
-| F1 20 of 20 restarts; F28 retry storm of one agent | `tests/e2e/test_restart.py` |
-| F3 at any age of the session, one-way holes, a stall of 12 s | `tests/e2e/test_half_open.py`, `tests/sim/test_sim.c` |
-| F10 machine suspended, clocks apart | `tests/unit/test_beat.c`, `tests/sim/test_sim.c` |
-| F12 every allocation fails once | `tests/sim/test_alloc.c`, and each unit test with `failmalloc.h` |
-| F13, F14 log disk full, log reader gone or stopped | `tests/loop/test_log.c`, `tests/loop/test_logfile.c` |
-| F16 stalled downloads and uploads by the hundred | `tests/e2e/test_memory.py` |
-| F18 garbage at each step, GoAway 0 | `tests/e2e/test_hostile.py` |
-| F20 any split of the bytes | `tests/sim/test_replay.c` |
-| F28 1,000 agents after an outage | `tests/unit/test_retry.c` (`test_a_herd_is_spread`) |
-
-Bounds here that are looser than the goal for the fault: F4 11.0 s (10 s), F8 a silent resolver 6.5 s, F17 an abort 5 ms
-(1 ms), F19 3.0 s, F26 5 s, or 17 s when the link's return is not seen (1 s). Shortened without MLTUNNEL_FULL: F5 to 50 s,
-F24 to 75 s, F19 to every 16th offset. F6 from the server does not keep its bound yet.
-"""
+# test_faults_path.py - F1 to F7: the server goes away, the path is cut, silent, lossy, long or thin. See faults.py.
 
 import contextlib
-import pathlib
-import signal
 import statistics
-import subprocess
 import time
 
 import pytest
@@ -32,11 +10,9 @@ import pytest
 import network
 import peers
 from faults import BOTH, FAKE, LIMIT_S, SETTLED_S, back, row, seconds_of, start, start_behind_relay
-from test_dialing import NAME
-from test_dialing import start as start_by_toml
 from test_shutdown import Stream
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.faults
 
 # ---- F1 the server restarts
 
@@ -56,9 +32,24 @@ def test_f01_restart(lab):
     return {"down 2 s": restart(lab, 2)}
 
 
-@row("F1", {"down 60 s": 5.0}, servers=BOTH, is_long=True, is_for_stock=True)
+@row("F1", {"down 60 s": 5.0}, servers=BOTH, waits_s=65, is_for_stock=True)
 def test_f01_long_outage(lab):
     return {"down 60 s": restart(lab, 60)}
+
+
+@row("F1", {"in the first 5 s": 10}, servers=BOTH, unit="tries", waits_s=10, is_for_stock=True)
+def test_f01_retry_storm(lab):
+    relay, _ = start_behind_relay(lab)
+    mark = relay.mark()
+    lab.frps.kill()
+    relay.wait_event("end", since=mark)
+    time.sleep(5)  # what is counted: the tries in it
+    ends = {event["id"]: at for at, event in relay.events("end")}
+    tries = relay.events("open", since=mark)
+    assert len(tries) >= 2
+    for (_, before), (at, _) in zip(tries, tries[1:]):
+        assert ends[before["id"]] <= at, "two tries at once"
+    return {"in the first 5 s": len(tries)}
 
 
 # ---- F2 a connection is cut
@@ -101,7 +92,7 @@ def test_f02_cut_work_connection(lab):
 # ---- F3 half-open, F4 silence, F5 loss
 
 
-@row("F3", {"detected": 15.0, "recovered": {peers.OLD: 42.0, peers.NEW: 17.0}}, servers=BOTH, is_long=True,
+@row("F3", {"detected": 15.0, "recovered": {peers.OLD: 42.0, peers.NEW: 17.0}}, servers=BOTH, waits_s=45,
      is_for_stock=True)  # fmt: skip
 def test_f03_half_open(lab):
     """0.65.0 parks the new login until its own detector, of at most 40 s, has found the old session dead."""
@@ -139,7 +130,7 @@ def wait_in_silence(directory, stage):
         return fake.wait_event("connect", timeout=LIMIT_S, count=2)[0] - at
 
 
-@row("F4", {stage: 11.0 for stage in SILENCES}, servers=FAKE, is_long=True, is_for_stock=True)
+@row("F4", {stage: 11.0 for stage in SILENCES}, servers=FAKE, waits_s=25, is_for_stock=True)
 def test_f04_silence(lab):
     """10 s at each stage, and the moment until the next try."""
     stages = list(SILENCES)
@@ -162,7 +153,7 @@ def live_with_loss(directory, version, percent):
         return len(lab.frps.logins()) - 1
 
 
-@row("F5", {"1 %": 0, "5 %": 0, "10 %": 1}, servers=BOTH, unit="reconnects", is_long=True)
+@row("F5", {"1 %": 0, "5 %": 0, "10 %": 1}, servers=BOTH, unit="reconnects", waits_s=LOSS_S)
 def test_f05_packet_loss(lab):
     percents = (1, 5, 10)
     counts = peers.side_by_side(
@@ -178,7 +169,8 @@ def rates(lab):
     return [lab.load(command, size=mib << 20)["mib_per_s"] for command, mib in (("download", 48), ("upload", 160))]
 
 
-@row("F6", {"to the server": 1.0, "from the server": 1.5}, servers=(peers.NEW,), unit="of stock's", at_least=True)
+@row("F6", {"to the server": 1.0, "from the server": 1.5}, servers=(peers.NEW,), unit="of stock's", at_least=True,
+     is_alone=True)  # fmt: skip
 def test_f06_300_ms(lab):
     """To the server its window decides, the same for both. From it ours: it begins at 256 KiB and takes five round trips
     to reach the 6 MiB with which the stock client begins, and which carry 20 MiB/s at most: the second bound is not kept yet."""
@@ -193,7 +185,7 @@ def test_f06_300_ms(lab):
     return {case: a / b for case, a, b in zip(("to the server", "from the server"), ours, rates(lab))}
 
 
-@row("F6", {"a request": 0.310}, servers=BOTH)
+@row("F6", {"a request": 0.310}, servers=BOTH, is_alone=True)
 def test_f06_request_at_300_ms(lab):
     relay, _ = start_behind_relay(lab)
     relay.tell("delay 150")
@@ -224,121 +216,3 @@ def test_f07_1_mbit_saturated(lab):
         program.kill()
     assert len(lab.frps.logins()) == 1
     return {"an answer of 100 bytes": statistics.median(seconds)}
-
-
-# ---- F8 names, F25 families
-
-
-def start_by_name(lab, addresses, **options):
-    dns = lab.start_dns()
-    dns.tell(f"set {NAME} {addresses}")
-    agent = start_by_toml(lab, f'dnsServer = "127.0.0.1:{dns.port}"', server=NAME, **options)
-    return dns, agent
-
-
-@row("F8", {"DNS fails": 1.5, "DNS is silent": 6.5, "server moved": 1.5, "stop during a look-up": 0.5}, servers=BOTH,
-     is_long=True)  # fmt: skip
-def test_f08_dns(lab):
-    """The last good address stands in; a silent server has 5 s."""
-    figures = {}
-    lab.start_frps()
-    dns, agent = start_by_name(lab, "127.0.0.1 -")
-    for how, case in (("fail", "DNS fails"), ("silent", "DNS is silent")):
-        time.sleep(SETTLED_S)
-        dns.tell(how)
-        lab.frps.kill()
-        lab.start_frps()
-        figures[case] = back(lab)
-        dns.tell("answer")
-    time.sleep(SETTLED_S)
-    lab.frps.kill()
-    dns.tell(f"set {NAME} 127.0.0.2 -")
-    lab.start_frps(bind="127.0.0.2")
-    figures["server moved"] = back(lab)
-    dns.tell("silent")
-    mark = dns.mark()
-    lab.frps.kill()
-    dns.wait_event("question", since=mark)
-    agent.signal(signal.SIGTERM)
-    figures["stop during a look-up"] = seconds_of(agent.wait)
-    return figures
-
-
-def login_took(agent):
-    """Seconds from the agent's first line to its login."""
-    return agent.wait_line("login to server success", timeout=30)[0] - agent.lines[0][0]
-
-
-@row("F25", {"IPv4 only": 0.5, "IPv6 only": 0.5, "IPv6 is a black hole": 0.5}, servers=BOTH)
-def test_f25_families(lab):
-    """Beyond what a numeric address takes."""
-    network.command(*"ip -6 route add 2001:db8::/32 dev lo".split())
-    network.drop("ip6 daddr 2001:db8::/32")
-    lab.start_frps()
-    agent = start_by_toml(lab, want_up=False)
-    plain, figures = login_took(agent), {}
-    for case, addresses, bind in (
-        ("IPv4 only", "127.0.0.1 -", "127.0.0.1"),
-        ("IPv6 only", "- ::1", "::1"),
-        ("IPv6 is a black hole", "127.0.0.1 2001:db8::1,2001:db8::2", "127.0.0.1"),
-    ):
-        agent.close()
-        lab.frps.kill()
-        lab.start_frps(bind=bind)
-        _, agent = start_by_name(lab, addresses, want_up=False)
-        figures[case] = max(0.0, login_took(agent) - plain)
-    return figures
-
-
-# ---- F9 clocks, F10 pauses
-
-
-@row("F9", {"a day to and fro": 0}, servers=(peers.NEW,), unit="reconnects", is_long=True)
-def test_f09_wall_clock(lab):
-    """A library in front of libc's moves the wall clock, so the agent has to be one that loads libraries."""
-    programs = [peers.agent_program(), *sorted((peers.HOME / "build").glob("*/mltunnel"))]
-    dynamic = [path for path in programs if b"ld-linux" in pathlib.Path(path).read_bytes()[:4096]]
-    assert dynamic, "no build of the agent loads libc"
-    library, offset = lab.directory / "wallclock.so", lab.directory / "offset"
-    source = peers.HOME / "tests/peer/wallclock.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
-    offset.write_text("0")
-    lab.start_frps()
-    env = {**lab.env(MLTUNNEL_TLS="on", MLTUNNEL_LOG_LEVEL="debug"), "LD_PRELOAD": str(library), "WALLCLOCK": str(offset)}
-    agent = lab.keep(peers.Agent(lab, [dynamic[0]], env))
-    lab.wait_up()
-    for days in (1, -1, 0):
-        offset.write_text(str(days))
-        time.sleep(17)  # past each deadline of an idle session
-        lab.wait_up()
-    stamps = {line[:10] for _, line in agent.lines}
-    assert len(stamps) > 1, "the clock did not move"
-    return {"a day to and fro": len(lab.frps.logins()) - 1}
-
-
-def pause(lab, seconds, **options):
-    agent = start(lab, **options)
-    peers.freeze(agent)
-    time.sleep(seconds)
-    agent.signal(signal.SIGCONT)
-    return agent
-
-
-@row("F10", {"paused 60 s": 2.0}, servers=BOTH, is_long=True, is_for_stock=True)
-def test_f10_paused(lab):
-    pause(lab, 60)
-    return {"paused 60 s": back(lab)}
-
-
-@row("F10", {"paused 5 s": 0}, servers=BOTH, unit="streams lost", is_long=True, is_for_stock=True)
-def test_f10_paused_shortly(lab):
-    agent = start(lab)
-    streams = [Stream(lab.port1, seconds=9) for _ in range(5)]
-    peers.freeze(agent)
-    time.sleep(5)
-    agent.signal(signal.SIGCONT)
-    n_whole = 0
-    for stream in streams:
-        with contextlib.suppress(Exception):
-            n_whole += stream.rest() == stream.n_events - 1
-    return {"paused 5 s": 5 - n_whole}
