@@ -21,7 +21,7 @@ LOGS = BUILD / "log"
 # The suites of meson.build, in the order of the floors.
 SUITES = ("unit", "sim", "vectors", "loop", "fuzz")
 # --only takes a suite or one of these.
-OTHERS = ("checks", "static", "e2e", "bench", "conformance", "docker")
+OTHERS = ("checks", "coverage", "static", "e2e", "bench", "conformance", "docker")
 # True once release and images are meant to be tested in each whole run: then the part docker needs an engine.
 DOCKER_BY_DEFAULT = False
 
@@ -306,6 +306,17 @@ def is_hardened(elf):
     return bool(re.search(r"BIND_NOW|Flags:.*NOW", elf) and re.search(r"GNU_STACK.* RW ", elf) and "GNU_RELRO" in elf)
 
 
+def check_coverage(tally):
+    """How much of proto/ its tests reach, as scripts/cover measures and judges it; prints the figures."""
+    began, log = time.monotonic(), LOGS / "coverage.log"
+    status = run(log, ["scripts/cover"])
+    # 2: too few lines, 4: too few branches; else it is 0, or nothing was measured
+    short = status if status in (0, 2, 4, 6) else 6
+    cases = [("lines of proto/", "fail" if short & 2 else "pass"), ("branches of proto/", "fail" if short & 4 else "pass")]
+    tally.add("coverage", cases, time.monotonic() - began, log)
+    print(f"      proto/: {last_words(log)}", flush=True)
+
+
 # ---- pytest -------------------------------------------------------------------------------------------------------
 
 
@@ -459,7 +470,7 @@ def main():
     if not args.only and not DOCKER_BY_DEFAULT:
         chosen -= {"docker"}
     if args.quick and not args.only:
-        chosen -= {"static", "e2e", "bench", "conformance", "docker"}
+        chosen -= {"coverage", "static", "e2e", "bench", "conformance", "docker"}
     tally = Tally(strict=os.environ.get("CI") == "true")
     suites = [suite for suite in SUITES if suite in chosen]
     if "checks" in chosen:
@@ -473,6 +484,8 @@ def main():
                 run_suites(tally, "gcc", suites)
     if suites and not args.quick and build(tally, "clang-asan"):
         run_suites(tally, "clang-asan", suites)
+    if "coverage" in chosen:
+        check_coverage(tally)
     if {"static", "e2e", "bench", "conformance"} & chosen and build(tally, "static"):
         if "static" in chosen:
             check_static(tally)
