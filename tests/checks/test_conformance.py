@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # test_conformance.py - scripts/conformance tells the truth of a report, and its lists fit each other.
 
+import argparse
 import importlib.machinery
 import importlib.util
-import argparse
 import json
 import pathlib
 import sys
