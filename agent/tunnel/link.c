@@ -202,7 +202,7 @@ static void link_secure(struct link *l)
 	int err = 0;
 
 	l->state = LINK_STATE_SECURING;
-	timer_set(&l->timer, loop_now_ms(l->server->loop) + WAIT_DIAL_MS);
+	timer_set(&l->timer, loop_now_ms(l->server->loop) + WAIT_TLS_MS);
 	if (l->server->conf->tls.want_custom_first_byte)
 		err = conn_write(&l->conn, span_of(&first_byte, 1), &n_now);
 	if (err == 0)

@@ -36,11 +36,12 @@
 #define LIMIT_PROXIES 4096      /* proxies of one client */
 
 /* -- waits -- */
-#define WAIT_DIAL_MS 10000         /* TCP, proxy and TLS each: stock limit */
-#define WAIT_LOGIN_MS 10000        /* LoginResp when the session gives no sign of life */
+#define WAIT_DIAL_MS 10000         /* TCP and proxy each: stock limit */
+#define WAIT_TLS_MS 9400           /* this and the next two: who is silent is asked anew within 10 s */
+#define WAIT_LOGIN_MS 9400         /* LoginResp when the session gives no sign of life */
+#define WAIT_PROXY_RESP_MS 9400    /* NewProxyResp, then CloseProxy and ask again */
 #define WAIT_VISIT_MS 10000        /* NewVisitorConnResp: stock limit */
 #define WAIT_LOGIN_HELD_MS 60000   /* LoginResp while mux pings are answered (frps 0.65-0.70.0 park logins) */
-#define WAIT_PROXY_RESP_MS 10000   /* NewProxyResp, then CloseProxy and ask again */
 #define WAIT_LOCAL_DIAL_MS 10000   /* local service: stock limit; frps gives a user 10 s as well */
 #define WAIT_DNS_MS 5000           /* one query */
 #define WAIT_HAPPY_MS 250          /* RFC 8305 connection attempt delay */
