@@ -28,8 +28,8 @@ static uint32_t stream_step(const struct mux_stream *s, uint64_t rtt_ms)
 }
 
 /* Half a window was consumed since the last look. At full speed a window is used up per round trip:
- * half of it in less than one means that the window may be what limits, and in much more that the
- * reader does. On a short path the smallest window is enough, and a socket's buffer that swallows
+ * half of it in about one or less means that the window may be what limits, and in much more that
+ * the reader does. On a short path the smallest window is enough, and a socket's buffer that swallows
  * the first megabytes is no proof of a reader. */
 static void stream_fit_window(struct mux_stream *s, uint64_t took_ms, uint64_t rtt_ms,
 			      uint32_t window_max, uint64_t budget_left)
@@ -38,7 +38,7 @@ static void stream_fit_window(struct mux_stream *s, uint64_t took_ms, uint64_t r
 
 	if (rtt_ms < LIMIT_RTT_SHORT_MS)
 		return;
-	if (took_ms <= rtt_ms && s->window < window_max) {
+	if (took_ms <= rtt_ms + rtt_ms / 4 && s->window < window_max) {
 		more = window_max - s->window;
 		more = more > 3 * s->window ? 3 * s->window : more;
 		more = more > budget_left ? (uint32_t) budget_left : more;
