@@ -164,25 +164,37 @@ def test_f05_packet_loss(lab):
 # ---- F6 far away, F7 thin
 
 
-def rates(lab):
-    """MiB/s of one stream to the server and from it; the latter long enough for a window to grow."""
-    return [lab.load(command, size=mib << 20)["mib_per_s"] for command, mib in (("download", 48), ("upload", 160))]
-
-
-@row("F6", {"to the server": 1.0, "from the server": 1.5}, servers=(peers.NEW,), unit="of stock's", at_least=True,
-     is_alone=True)  # fmt: skip
-def test_f06_300_ms(lab):
-    """To the server its window decides, the same for both. From it ours: it begins at 256 KiB and takes five round trips
-    to reach the 6 MiB with which the stock client begins, and which carry 20 MiB/s at most: the second bound is not kept yet."""
+def far_away(lab, start):
+    """The client is where start() put it, the server 300 ms away."""
     lab.start_frps()
     lab.start_relay().tell("delay 150")
-    agent = lab.start_agent()
-    ours = rates(lab)
+    program = start()
+    lab.wait_up()
+    return program
+
+
+def mb_per_s(lab, command, mib):
+    return lab.load(command, size=mib << 20)["mib_per_s"] * (1 << 20) / 1e6
+
+
+@row("F6", {"to the server": 0.95}, servers=(peers.NEW,), unit="of stock's", at_least=True, is_alone=True)
+def test_f06_300_ms_to_the_server(lab):
+    """Its window decides, the same for both clients."""
+    agent = far_away(lab, lab.start_agent)
+    ours = mb_per_s(lab, "download", 48)
     agent.close()
     network.wait_closed(lab.port1)
     lab.start_stock().wait_line("start proxy success", count=2)
     lab.wait_up()
-    return {case: a / b for case, a, b in zip(("to the server", "from the server"), ours, rates(lab))}
+    return {"to the server": ours / mb_per_s(lab, "download", 48)}
+
+
+@row("F6", {"from the server": 15.6}, servers=(peers.NEW,), unit="MB/s", at_least=True, is_alone=True)
+def test_f06_300_ms_from_the_server(lab):
+    """Our window decides. The stock client gives back half a window at a time, which makes 10.4 MB/s when it is alone; when
+    others use its CPU it gives back more at once and makes up to 18. So this is one and a half times the former."""
+    far_away(lab, lab.start_agent)
+    return {"from the server": mb_per_s(lab, "upload", 160)}
 
 
 @row("F6", {"a request": 0.310}, servers=BOTH, is_alone=True)
