@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* upstate.h - the inside of an uplink, for the files that make it: uplink.c, reload.c, facts.c.
- * Floor 5. */
+/* upstate.h - the inside of an uplink, for the files that make it: uplink.c, upsession.c, reload.c,
+ * facts.c. Floor 5. */
 #pragma once
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
@@ -78,3 +78,23 @@ void uplink_tell(struct uplink *u);
 void uplink_close(struct uplink *u);
 /* End all users, also those whose connections would outlive the session. */
 void uplink_drop_users(struct uplink *u);
+/* A try or a session has failed: says so, and when it is tried again; then closes. */
+void uplink_failed(struct uplink *u, enum retry_class class, const char *words, const char *error,
+		   const char *remedy);
+/* Before the first good login: does the server know the wire protocol? When it certainly does not,
+ * we end: nothing would change by itself. True: the try was only a question. */
+bool uplink_doubt(struct uplink *u, enum client_cause cause, const char *text);
+/* Goes on when everything of a closed connection is gone. */
+void uplink_closed(struct uplink *u);
+/* Sets the timer to what the state waits for. */
+void uplink_arm(struct uplink *u);
+
+/* upsession.c */
+
+/* Hear what the machine has to say; what it has to send leaves at the end of this turn. */
+void uplink_pump(struct uplink *u);
+void uplink_on_flush(struct loop_task *t);
+/* What work connections and relays ask of an uplink (@arg): send at the end of this turn; room in
+ * the open record, by sending now: true when there is some. */
+void uplink_flush_later(void *arg);
+bool uplink_make_room(void *arg);

@@ -29,8 +29,8 @@ static uint32_t stream_step(const struct mux_stream *s, uint64_t rtt_ms)
 
 /* Half a window was consumed since the last look. At full speed a window is used up per round trip:
  * half of it in about one or less means that the window may be what limits, and in much more that
- * the reader does. On a short path the smallest window is enough, and a socket's buffer that swallows
- * the first megabytes is no proof of a reader. */
+ * the reader does. On a short path the smallest window is enough, and a socket's buffer that
+ * swallows the first megabytes is no proof of a reader. */
 static void stream_fit_window(struct mux_stream *s, uint64_t took_ms, uint64_t rtt_ms,
 			      uint32_t window_max, uint64_t budget_left)
 {
