@@ -78,6 +78,15 @@ def test_the_gain_counts_what_a_missing_client_would_not_pass():
     assert line == "2/3 (gain over floor: 1), 1 skipped by the suite itself"
 
 
+def test_what_is_refused_counts_as_such_only_with_the_words_that_are_listed():
+    outcomes = [("as listed", "fail", "x: key y is no good\n"), ("for another reason", "fail", "out of memory"),
+                ("not refused", "pass", "key y is no good"), ("not listed", "fail", "key y is no good")]  # fmt: skip
+    results = [{"name": name, "outcome": outcome, "reason": "", "output": output} for name, outcome, output in outcomes]
+    conformance.judge_refused(results, {name: ("y = 1", "key y is no good") for name, _, _ in outcomes[:3]})
+    assert [result["outcome"] for result in results] == ["refused", "fail", "fail", "fail"]
+    assert conformance.summary(results, floor=set()) == "0/4 (gain over floor: 0), 1 refused as listed"
+
+
 def test_the_lists_fit_each_other():
     tcp97, tcp83, all126, floor14 = (
         conformance.names_of(conformance.LISTS / f"{name}.txt")
@@ -85,6 +94,8 @@ def test_the_lists_fit_each_other():
     )
     assert [len(set(names)) for names in (tcp97, tcp83, all126, floor14)] == [97, 83, 126, 14]
     assert set(tcp83) | set(floor14) <= set(tcp97) <= set(all126)
+    refused = conformance.read_refused()
+    assert len(refused) == 21 and set(refused) <= set(all126) - set(tcp97)
 
 
 def test_a_version_has_its_own_form_of_a_list_or_the_common_one():
