@@ -150,15 +150,12 @@ int key_wait(const struct key *k, void *at, const char *value)
 
 int key_beat(const struct key *k, void *at, const char *value)
 {
+	bool is_never = value[0] == '-'; /* any negative number, as in frp */
 	uint64_t *place = at, seconds;
 
-	if (strcmp(value, "-1") == 0) {
-		*place = UINT64_MAX;
-		return 0;
-	}
-	if (text_parse_u64(value, k->min, k->max, &seconds) != 0)
+	if (text_parse_u64(value + is_never, k->min, is_never ? INT64_MAX : k->max, &seconds) != 0)
 		return KEY_E_BAD;
-	*place = seconds * 1000;
+	*place = is_never ? UINT64_MAX : seconds * 1000;
 	return 0;
 }
 

@@ -59,7 +59,7 @@ key_set_fn key_not;	   /* bool; the opposite is stored */
 key_set_fn key_port;	   /* uint16_t; 1-65535, or @min-65535 */
 key_set_fn key_count;	   /* unsigned; min..max */
 key_set_fn key_wait;	   /* uint64_t ms; a duration of at most @max ms */
-key_set_fn key_beat;	   /* uint64_t ms; seconds min..max, or -1: UINT64_MAX */
+key_set_fn key_beat;	   /* uint64_t ms; seconds min..max; negative: UINT64_MAX */
 key_set_fn key_level;	   /* int; enum log_level */
 key_set_fn key_format;	   /* int; enum log_format */
 key_set_fn key_ip;	   /* char *; a numeric address */

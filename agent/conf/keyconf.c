@@ -66,9 +66,11 @@ int key_keepalive(const struct key *k, void *at, const char *value)
 	unsigned *place = at;
 	uint64_t v;
 
-	if (text_parse_u64(value[0] == '-' ? value + 1 : value, 1, k->max, &v) != 0)
+	bool is_never = value[0] == '-';
+
+	if (text_parse_u64(value + is_never, 1, is_never ? INT64_MAX : k->max, &v) != 0)
 		return KEY_E_BAD;
-	*place = value[0] == '-' ? 0 : (unsigned) v;
+	*place = is_never ? 0 : (unsigned) v;
 	return 0;
 }
 

@@ -87,14 +87,14 @@ static const struct key common_keys[] = {
 	  .min = 1, .max = 86400),
 	KEY("transport.poolCount", key_count, COMMON(pool_count), "a number of connections (0-100)", .kind = KEY_INT,
 	  .max = 100),
-	KEY("transport.heartbeatInterval", key_beat, COMMON(heartbeat_ms), "a number of seconds (1-86400), or -1 for never",
+	KEY("transport.heartbeatInterval", key_beat, COMMON(heartbeat_ms), "a number of seconds (1-86400), or a negative one for never",
 	  .kind = KEY_INT, .min = 1, .max = 86400),
 	KEY("transport.heartbeatTimeout", key_beat, COMMON(heartbeat_timeout_ms),
-	  "a number of seconds (1-86400), or -1 for never", .kind = KEY_INT, .min = 1, .max = 86400),
+	  "a number of seconds (1-86400), or a negative one for never", .kind = KEY_INT, .min = 1, .max = 86400),
 	KEY("transport.dialServerTimeout", key_seconds, COMMON(dial_timeout_ms), "a number of seconds (1-600)",
 	  .kind = KEY_INT, .min = 1, .max = 600),
 	KEY("transport.dialServerKeepalive", key_keepalive, COMMON(tcp_keepalive_s),
-	  "a number of seconds (1-32767), or -1 for never", .kind = KEY_INT, .max = 32767), /* Linux tcp(7) */
+	  "a number of seconds (1-32767), or a negative one for never", .kind = KEY_INT, .max = 32767), /* Linux tcp(7) */
 	KEY("transport.connectServerLocalIP", key_ip, COMMON(local_ip), "an IP address"),
 	KEY("transport.proxyURL", key_url, COMMON(proxy_url), PROXY_URL, .is_secret = true),
 	KEY("transport.quic.keepalivePeriod", key_range, 0, ONLY("10"), .kind = KEY_INT, .min = 10, .max = 10),

@@ -90,6 +90,14 @@ static bool is_empty(const struct node *n)
 	return false;
 }
 
+/* An empty string, or the number 0; in files without types, 0 where a number is wanted. */
+static bool asks_for_default(const struct key *k, const struct node *n)
+{
+	if (k->kind == KEY_INT && n->kind == NODE_BARE)
+		return strcmp(n->text, "0") == 0;
+	return is_empty(n) && (k->kind == KEY_STR || (k->kind == KEY_INT && n->kind == NODE_INT));
+}
+
 /* -- one key ----------------------------------------------------------------------------------- */
 
 static void reader_refuse_kind(const struct reader *rd, const struct node *n, const char *path,
@@ -118,8 +126,8 @@ static int reader_scalar(const struct reader *rd, const struct scope *s, const s
 		reader_refuse_kind(rd, n, path, node_kind_name(want));
 		return 0;
 	}
-	if (is_empty(n) && (k->kind == KEY_STR || (k->kind == KEY_INT && n->kind == NODE_INT)))
-		return 0; /* the default */
+	if (asks_for_default(k, n))
+		return 0;
 	return key_apply(k, s->object, reader_put_node(rd, n, n->at, path, line), n->text,
 			 rd->problems);
 }
@@ -342,6 +350,13 @@ static bool has_value(const struct node *map, const char *key)
 	return n != NULL && !is_empty(n);
 }
 
+static bool has_port(const struct node *map, const char *name)
+{
+	const struct node *n = node_get(map, name);
+
+	return has_value(map, name) && !(n->kind == NODE_BARE && strcmp(n->text, "0") == 0);
+}
+
 static int reader_proxy(const struct reader *rd, const struct node *n, size_t i)
 {
 	struct conf_proxy *p;
@@ -369,7 +384,7 @@ static int reader_proxy(const struct reader *rd, const struct node *n, size_t i)
 
 		p->kind = type;
 		r = reader_table(rd, &s, n, "");
-		if (r == 0 && !has_value(n, "localPort") && node_get(n, "plugin") == NULL)
+		if (r == 0 && !has_port(n, "localPort") && node_get(n, "plugin") == NULL)
 			reader_refuse(rd, n, path,
 				      n->label != NULL && rd->file != NULL
 					      ? "local_port is missing"
@@ -403,7 +418,7 @@ static int reader_visitor(const struct reader *rd, const struct node *n, size_t 
 		r = reader_table(rd, &s, n, "");
 		if (r == 0 && !has_value(n, "serverName"))
 			reader_refuse(rd, n, path, "serverName is missing");
-		if (r == 0 && !has_value(n, "bindPort"))
+		if (r == 0 && !has_port(n, "bindPort"))
 			reader_refuse(rd, n, path, "bindPort is missing");
 	}
 	return r;

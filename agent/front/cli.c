@@ -106,12 +106,11 @@ static bool cli_take_command(struct cli *cli, const char *arg)
 	static const struct {
 		const char *name;
 		enum cli_action action;
-	} commands[] = {
-		{ "verify", CLI_VERIFY }, { "reload", CLI_RELOAD }, { "check", CLI_CHECK },
-		{ "status", CLI_STATUS }, { "stop", CLI_STOP },	    { "tcp", CLI_PROXY },
-		{ "udp", CLI_PROXY },	  { "http", CLI_PROXY },    { "https", CLI_PROXY },
-		{ "tcpmux", CLI_PROXY },  { "stcp", CLI_PROXY },    { "sudp", CLI_PROXY }
-	};
+	} commands[] = { { "verify", CLI_VERIFY }, { "reload", CLI_RELOAD }, { "check", CLI_CHECK },
+			 { "status", CLI_STATUS }, { "stop", CLI_STOP },     { "tcp", CLI_PROXY },
+			 { "udp", CLI_PROXY },	   { "http", CLI_PROXY },    { "https", CLI_PROXY },
+			 { "tcpmux", CLI_PROXY },  { "stcp", CLI_PROXY },    { "sudp", CLI_PROXY },
+			 { "help", CLI_SHOW_HELP } };
 
 	if (cli->action == CLI_PROXY && strcmp(arg, "visitor") == 0 &&
 	    (strcmp(cli->type, "stcp") == 0 || strcmp(cli->type, "sudp") == 0)) {
@@ -126,6 +125,17 @@ static bool cli_take_command(struct cli *cli, const char *arg)
 			return true;
 		}
 	return false;
+}
+
+static int cli_refuse_command(struct cli_reader *rd, const char *arg)
+{
+	static const char *const of_frpc[] = { "xtcp", "nathole", "completion" };
+
+	for (size_t i = 0; i < sizeof(of_frpc) / sizeof(of_frpc[0]); i++)
+		if (strcmp(arg, of_frpc[i]) == 0)
+			return cli_refuse(rd, "the command", arg,
+					  " of frpc is not supported by this version");
+	return cli_refuse(rd, "unknown command", arg, "; see mltunnel --help");
 }
 
 /* -- options ----------------------------------------------------------------------------------- */
@@ -326,8 +336,8 @@ int cli_parse(int argc, char *const *argv, struct cli *ret_cli, char *why, size_
 			if (!is_run && cli.action == CLI_RUN && strcmp(arg, "run") == 0)
 				is_run = true;
 			else if (is_run || (!rd.is_shown && !cli_take_command(&cli, arg)))
-				return cli_refuse(&rd, "unknown command", arg,
-						  "; see mltunnel --help");
+				return cli_refuse_command(&rd, arg);
+			rd.is_shown |= cli.action == CLI_SHOW_HELP;
 			continue;
 		}
 		r = cli_take(&rd, arg, i + 1 < argc ? argv[i + 1] : NULL, &used);

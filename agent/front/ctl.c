@@ -238,7 +238,7 @@ static int print_status(struct span body, FILE *out)
 
 	if (err != 0)
 		return err < 0 ? err : -EPROTO;
-	(void) fputs("Proxy Status...\n", out);
+	(void) fputs("Proxy Status...\n\n", out);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		rows = jtext_get(all, types[i]);
 		if (json_array_size(rows) > 0)

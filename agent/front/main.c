@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - arguments to configuration to one run to an exit code. Floor 6. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -280,6 +281,10 @@ static int choose_many(const struct cli *cli, const struct process_limits *inher
 	if (r == MANY_CHILD) {
 		status = choose(cli, path, inherited);
 		free(path);
+	} else if (r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -ENODATA) {
+		(void) fprintf(stderr, "mltunnel: --config_dir %s: %s\n", cli->folder,
+			       r == -ENODATA ? "it has no files" : strerror(-r));
+		status = EXIT_WRONG;
 	} else if (r < 0) {
 		status = fail("cannot run the files of the folder", r);
 	}

@@ -159,7 +159,7 @@ int many_start(const char *folder, char **ret_path, int *ret_status)
 	if (r == MANY_CHILD)
 		return r;
 	if (m.n == 0)
-		return r < 0 ? r : -ENOENT;
+		return r < 0 ? r : -ENODATA;
 	many_wait(&m, &signals);
 	*ret_status = r < 0 ? EXIT_FAILURE : m.status;
 	return 0;

@@ -103,7 +103,9 @@ def test_version(option, frpc):
     (
         (("--bogus",), 'unknown option "--bogus"; see mltunnel --help'),
         (("-c",), 'the option "-c" needs the name of a file'),
-        (("xtcp", "-c", "x"), 'unknown command "xtcp"; see mltunnel --help'),
+        (("xtcp", "-c", "x"), 'the command "xtcp" of frpc is not supported by this version'),
+        (("nonsense",), 'unknown command "nonsense"; see mltunnel --help'),
+        (("--config_dir", "/no/such"), "--config_dir /no/such: No such file or directory"),
         (("-c", "/no/such.ini"), "/no/such.ini: cannot be read: No such file or directory"),
         (("-c", "/tmp"), "/tmp: cannot be read: it is a directory"),
     ),

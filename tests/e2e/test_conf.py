@@ -73,6 +73,11 @@ def test_one_proxy_by_options_hides_its_secrets(tmp_path):
         agent.close()
 
 
+def test_a_folder_without_files_is_told(tmp_path):
+    (tmp_path / "empty" / "folder").mkdir(parents=True)
+    assert run("--config_dir", "empty", cwd=tmp_path) == (2, "", "mltunnel: --config_dir empty: it has no files\n")
+
+
 def test_a_folder_runs_one_agent_for_each_file(tmp_path):
     folder = tmp_path / "conf.d"
     folder.mkdir()

@@ -135,7 +135,7 @@ static void test_status_is_a_table_for_each_type(void **state)
 	ask(&w, CTL_STATUS, answer, 0);
 	assert_string_equal(
 		w.out,
-		"Proxy Status...\n"
+		"Proxy Status...\n\n"
 		"TCP\n"
 		"Name           Status       LocalAddr     Plugin  RemoteAddr    Error               \n"
 		"a longer name  running      127.0.0.1:80          1.2.3.4:6000                      \n"

@@ -12,6 +12,7 @@
 
 #include "agent/base/log.h"
 #include "agent/conf/check.h"
+#include "agent/conf/diff.h"
 #include "agent/conf/keys.h"
 #include "agent/conf/legacy.h"
 #include "agent/conf/load.h"
@@ -223,6 +224,28 @@ static void test_keys_at_their_inert_value_are_accepted(void **state)
 	unload(&f);
 }
 
+static void test_the_number_0_asks_for_the_default(void **state)
+{
+	struct loaded zeros, none;
+
+	(void) state;
+	load_good(&none, HEAD "[web]\ntype = http\nlocal_port = 1\ncustom_domains = x\n");
+	load_good(&zeros, HEAD "server_port = 0\npool_count = 0\nheartbeat_interval = 0\n"
+			       "heartbeat_timeout = 0\ntcp_mux_keepalive_interval = 0\n"
+			       "dial_server_timeout = 0\ndial_server_keepalive = 0\n"
+			       "log_max_days = 0\nudp_packet_size = 0\nadmin_port = 0\n"
+			       "quic_keepalive_period = 0\nquic_max_idle_timeout = 0\n"
+			       "quic_max_incoming_streams = 0\n"
+			       "[web]\ntype = http\nlocal_port = 1\ncustom_domains = x\n"
+			       "health_check_interval_s = 0\nhealth_check_timeout_s = 0\n"
+			       "health_check_max_failed = 0\n");
+	assert_null(conf_diff_session(none.conf, zeros.conf));
+	assert_null(conf_diff_start(none.conf, zeros.conf));
+	assert_true(conf_proxy_is_same(&none.conf->proxies[0], &zeros.conf->proxies[0]));
+	unload(&zeros);
+	unload(&none);
+}
+
 static void test_admin_and_log_file(void **state)
 {
 	struct loaded f;
@@ -357,7 +380,7 @@ struct refusal {
 static const struct refusal refusals[] = {
 	{ HEAD "[web]\nlocal_port = 80\nremote_port = 80x\n",
 	  ":5: [web] remote_port: \"80x\" is not a port (1-65535), or 0 for one that the server chooses" },
-	{ HEAD "[web]\nlocal_port = 0\n", ":4: [web] local_port: \"0\" is not a port (1-65535)" },
+	{ HEAD "[web]\nlocal_port = 0\n", ":3: [web]: local_port is missing" },
 	{ HEAD "[web]\nlocal_port = 65536\n",
 	  ":4: [web] local_port: \"65536\" is not a port (1-65535)" },
 	{ HEAD "[web]\nlocal_port = 8 0\n",
@@ -429,8 +452,8 @@ static const struct refusal refusals[] = {
 	  ":3: [common] login_fail_exit: \"maybe\" is not true or false" },
 	{ HEAD "pool_count = 101\n",
 	  ":3: [common] pool_count: \"101\" is not a number of connections (0-100)" },
-	{ HEAD "heartbeat_interval = 0\n",
-	  ":3: [common] heartbeat_interval: \"0\" is not a number of seconds (1-86400), or -1 for never" },
+	{ HEAD "heartbeat_interval = x\n",
+	  ":3: [common] heartbeat_interval: \"x\" is not a number of seconds (1-86400), or a negative one for never" },
 	{ HEAD "tls_trusted_ca_file = /no/such\n",
 	  ":3: [common] tls_trusted_ca_file: \"/no/such\" is not a file that can be read" },
 	{ HEAD "tls_trusted_ca_file = /tmp\n",
@@ -576,6 +599,7 @@ int main(void)
 		cmocka_unit_test(test_every_key_that_does_something),
 		cmocka_unit_test(test_user_counts_wherever_it_stands),
 		cmocka_unit_test(test_keys_at_their_inert_value_are_accepted),
+		cmocka_unit_test(test_the_number_0_asks_for_the_default),
 		cmocka_unit_test(test_admin_and_log_file),
 		cmocka_unit_test(test_every_other_key),
 		cmocka_unit_test(test_how_lines_are_read),

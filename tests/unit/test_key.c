@@ -120,7 +120,12 @@ static void test_numbers_and_switches(void **state)
 	assert_int_equal(set(&o, "beat", "10"), 0);
 	assert_true(o.ms == 10000);
 	assert_int_equal(set(&o, "beat", "11"), KEY_E_BAD);
-	assert_int_equal(set(&o, "beat", "-2"), KEY_E_BAD);
+	assert_int_equal(set(&o, "beat", "-"), KEY_E_BAD);
+	assert_int_equal(set(&o, "beat", "-0"), KEY_E_BAD);
+	assert_int_equal(set(&o, "beat", "--1"), KEY_E_BAD);
+	assert_int_equal(set(&o, "beat", "-100000"), 0);
+	assert_true(o.ms == UINT64_MAX);
+	assert_int_equal(set(&o, "beat", "9"), 0);
 	assert_int_equal(set(&o, "beat", "-1"), 0);
 	assert_true(o.ms == UINT64_MAX);
 	assert_int_equal(set(&o, "count", "5"), KEY_E_BAD);
