@@ -74,7 +74,7 @@ def test_f02_cut_control(lab):
 def test_f02_cut_work_connection(lab):
     lab.start_frps(extra=["transport.tcpMux = false"])
     relay = lab.start_relay()
-    lab.start_by_ini(lab.ini(common=["tcp_mux = false", "pool_count = 0"]))
+    lab.start_by_ini(lab.ini(common=["tcp_mux = false"]))
     streams = [Stream(lab.port1, seconds=3) for _ in range(4)]
     ended = {event["id"] for _, event in relay.events("end")}
     alive = [event["id"] for _, event in relay.events("open") if event["id"] not in ended]
