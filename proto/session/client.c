@@ -86,8 +86,8 @@ int client_new(struct client **ret_c, const struct client_params *p, struct rost
 	c->roster = roster;
 	c->now_ms = now_ms;
 	c->created_ms = now_ms;
-	c->login_due_ms = now_ms + WAIT_LOGIN_MS;
-	c->login_held_ms = now_ms + WAIT_LOGIN_HELD_MS;
+	c->login_due_ms = now_ms + WAIT_LOGIN_MS - WAIT_CONFIRM_MS;
+	c->login_held_ms = now_ms + WAIT_LOGIN_HELD_MS - WAIT_CONFIRM_MS;
 	c->heartbeat_due_ms = UINT64_MAX;
 	c->goaway_due_ms = UINT64_MAX;
 	c->works.roster = roster;
@@ -514,15 +514,23 @@ uint64_t client_deadline(const struct client *c)
 }
 
 /* A login may be parked behind an old session of ours: it is held while the server's mux shows
- * life. */
+ * life. As with the path (beat.h) a tick that comes late is no verdict, and the verdict takes a
+ * second tick: the answer may wait in the socket of a process that did not run. */
 static void login_tick(struct client *c)
 {
 	if (c->state != CLIENT_STATE_OPENING || c->login_due_ms > c->now_ms)
 		return;
-	if (c->has_heard && c->mux != NULL && c->now_ms < c->login_held_ms)
+	if (c->now_ms - c->login_due_ms > WAIT_LATE_MS) {
+		c->login_due_ms = c->now_ms + WAIT_PROBE_MS;
+	} else if (c->has_heard && c->mux != NULL && c->now_ms < c->login_held_ms) {
 		c->login_due_ms = c->login_held_ms;
-	else
+		c->is_login_confirming = false;
+	} else if (!c->is_login_confirming) {
+		c->login_due_ms = c->now_ms + WAIT_CONFIRM_MS;
+		c->is_login_confirming = true;
+	} else {
 		client_die(c, CLIENT_CAUSE_LATE, "the server did not answer the login");
+	}
 }
 
 static void beat_act(struct client *c)

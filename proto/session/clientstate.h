@@ -26,8 +26,9 @@ struct client {
 	struct login login;
 	struct beat beat;
 	uint64_t login_due_ms, login_held_ms, heartbeat_due_ms, goaway_due_ms;
-	bool has_heard;	    /* any byte of the server */
-	bool is_roster_due; /* roster_next() may have something */
+	bool has_heard;		  /* any byte of the server */
+	bool is_login_confirming; /* the first of the two ticks of the verdict was there */
+	bool is_roster_due;	  /* roster_next() may have something */
 	bool is_dead_told;
 	struct span control_in; /* lent bytes not looked at yet */
 	bool is_control_due; /* messages may be left in it, or in a record that the layer holds */

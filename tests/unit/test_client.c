@@ -104,6 +104,40 @@ static void test_a_hello_that_is_closed_unheard_is_told_from_other_ends(void **s
 /* -- control ------------------------------------------------------------------------------------
  */
 
+/* The process does not run for @ms: what the server said meanwhile is read before it is judged,
+ * after one tick that is due. */
+static void check_login_after_a_pause(uint64_t ms)
+{
+	struct peer p;
+
+	peer_init(&p, WIRE_V1, true);
+	p.now_ms += ms;
+	client_tick(p.c, p.now_ms);
+	peer_events(&p);
+	peer_expect(&p, "");
+	peer_accept(&p);
+	peer_expect(&p, "LOGIN 0;");
+	peer_deinit(&p);
+}
+
+static void test_login_is_not_judged_right_after_a_pause(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	check_login_after_a_pause(WAIT_LOGIN_MS);
+	check_login_after_a_pause(WAIT_LOGIN_MS + 500);
+	check_login_after_a_pause(60000);
+	peer_init(&p, WIRE_V1, true);
+	p.now_ms += 60000;
+	client_tick(p.c, p.now_ms);
+	peer_run(&p, WAIT_PROBE_MS + WAIT_CONFIRM_MS - 1);
+	peer_expect(&p, "");
+	peer_run(&p, 1);
+	peer_expect(&p, "DEAD login unanswered;");
+	peer_deinit(&p);
+}
+
 static void test_messages_that_mean_nothing_are_ignored(void **state)
 {
 	static const enum msg_type types[] = {
@@ -403,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_refused_login_names_the_servers_text),
 		cmocka_unit_test(test_login_of_a_silent_server_ends_in_time),
 		cmocka_unit_test(test_a_hello_that_is_closed_unheard_is_told_from_other_ends),
+		cmocka_unit_test(test_login_is_not_judged_right_after_a_pause),
 		cmocka_unit_test(test_messages_that_mean_nothing_are_ignored),
 		cmocka_unit_test(test_pong_error_is_told_and_the_session_goes_on),
 		cmocka_unit_test(test_several_messages_in_one_aead_record_are_all_seen),
