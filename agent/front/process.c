@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* process.c - what a process inherits and should not keep so: descriptors, limits, signals.
+/* process.c - what a process inherits and should not keep so: descriptors, limits, signals, memory.
  * Floor 6. */
 #include "agent/front/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "proto/base/limits.h"
 
 static int process_open_standard(void)
 {
@@ -49,6 +52,13 @@ static void process_refuse_core(void)
 	(void) setrlimit(RLIMIT_CORE, &limit); /* lowering is always allowed */
 }
 
+/* Pieces of this size and above go back to the kernel when they are freed. Between small ones that
+ * live on, the heap would keep them all. */
+static void process_give_memory_back(void)
+{
+	(void) mallopt(M_MMAP_THRESHOLD, LIMIT_CHUNK); /* refused: it is kept */
+}
+
 int process_prepare(struct process_limits *ret_inherited)
 {
 	sigset_t empty;
@@ -63,6 +73,7 @@ int process_prepare(struct process_limits *ret_inherited)
 	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* ends at the start of another program */
 	process_refuse_core();
 	process_raise_descriptors();
+	process_give_memory_back();
 	(void) sigemptyset(&empty);
 	(void) sigprocmask(SIG_SETMASK, &empty, NULL);
 	(void) signal(SIGPIPE, SIG_IGN);

@@ -11,8 +11,9 @@ struct process_limits {
 
 /* Call it first. Standard descriptors that are closed are opened (a socket would take their place
  * and get the log lines), no core dumps and no look from outside (memory holds the token), as many
- * descriptors as the system allows, no signal blocked, SIGPIPE ignored. What the system refuses
- * stays as it is; but 0 or negated errno: the standard descriptors could not be opened. */
+ * descriptors as the system allows, memory that is given back, no signal blocked, SIGPIPE ignored.
+ * What the system refuses stays as it is; but 0 or negated errno: the standard descriptors could
+ * not be opened. */
 int process_prepare(struct process_limits *ret_inherited);
 /* Around the start of another program: it gets the limits that we got; then ours again. */
 void process_lend_limits(const struct process_limits *inherited);

@@ -9,12 +9,13 @@
 #include "proto/base/err.h"
 
 #define FREE_CHUNKS_MAX 32 /* 512 KiB kept for reuse; the rest is given back */
+#define CHUNK_BYTES (LIMIT_CHUNK - sizeof(struct list) - 2 * sizeof(size_t))
 
 /* The link comes first: loop_free() frees what is left in the pool. */
 struct chunk {
 	struct list link;
 	size_t start, end;
-	uint8_t bytes[LIMIT_CHUNK];
+	uint8_t bytes[CHUNK_BYTES];
 };
 
 void outq_init(struct outq *q, struct loop *l, size_t max)
@@ -67,7 +68,7 @@ static size_t tail_room(const struct outq *q)
 {
 	if (list_is_empty(&q->chunks))
 		return 0;
-	return LIMIT_CHUNK - container_of(q->chunks.prev, struct chunk, link)->end;
+	return CHUNK_BYTES - container_of(q->chunks.prev, struct chunk, link)->end;
 }
 
 /* All memory first, so that a failure takes nothing. */
@@ -75,7 +76,7 @@ static int chunks_prepare(struct outq *q, size_t need, struct list *fresh)
 {
 	struct chunk *c;
 
-	for (; need > 0; need -= need < LIMIT_CHUNK ? need : LIMIT_CHUNK) {
+	for (; need > 0; need -= need < CHUNK_BYTES ? need : CHUNK_BYTES) {
 		c = chunk_new(q->loop);
 		if (c == NULL) {
 			while (!list_is_empty(fresh))
@@ -89,7 +90,7 @@ static int chunks_prepare(struct outq *q, size_t need, struct list *fresh)
 
 static struct span chunk_fill(struct chunk *c, struct span s)
 {
-	struct span part = span_head(s, LIMIT_CHUNK - c->end);
+	struct span part = span_head(s, CHUNK_BYTES - c->end);
 
 	memcpy(c->bytes + c->end, part.p, part.len);
 	c->end += part.len;

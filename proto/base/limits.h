@@ -26,7 +26,8 @@
 #define LIMIT_TURN 16384                   /* bytes a bulk stream may send before the next one's turn */
 #define LIMIT_TURN_NEW 4096                /* bytes of a stream that just became busy (small messages first) */
 #define LIMIT_PINGS_PER_S 100              /* a peer that pings more often is closed */
-#define LIMIT_BUDGET (64 * 1024 * 1024)    /* credit above LIMIT_WINDOW_MIN granted to all streams together */
+#define LIMIT_BUDGET (56 * 1024 * 1024)    /* credit above LIMIT_WINDOW_MIN granted to all streams together;
+                                            * 64 MiB with the windows of 30 streams that stall */
 
 /* -- work connections -- */
 #define LIMIT_WORK_QUEUE 4096   /* ReqWorkConn not yet answered; one burst of 1,000 users asks for 1,001 */
@@ -69,7 +70,7 @@
 /* -- sockets -- */
 #define LIMIT_DESCRIPTORS_KEPT 16                /* not for users: the server, its look-up, a token file, the admin */
 #define LIMIT_CIPHER_BUF (256 * 1024)            /* one read of the server's connection; one such buffer for the loop */
-#define LIMIT_CHUNK 16384                        /* unit of the write queues */
+#define LIMIT_CHUNK (16384 - 16)                 /* unit of the write queues: four pages with malloc's head */
 #define LIMIT_SEAL 512                           /* more than TLS adds to one record */
 #define LIMIT_LINK_QUEUED (2 * 16 * 1024 + 4096) /* two TLS records unsent, then nothing more is encrypted */
 #define LIMIT_UNSENT (64 * 1024)                 /* in the kernel on the way to the server: 0.5 s at 1 Mbit/s */

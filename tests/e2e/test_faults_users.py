@@ -52,8 +52,9 @@ def user_is_closed(port):
         return time.monotonic() - began
 
 
-@row("F16", {"memory": 64.0, "memory after it": 16.0}, servers=BOTH, unit="MiB")
+@row("F16", {"memory": 64.0, "kept of it": 2.0}, servers=BOTH, unit="MiB more", is_for_stock=True)
 def test_f16_stalled_streams(lab):
+    """A service that does not read keeps its uploads, so that it has to go before all of it can be given back."""
     agent = start(lab)
     lab.load("download", size=64 * MIB)
     before = agent.rss_mib()
@@ -66,7 +67,10 @@ def test_f16_stalled_streams(lab):
     downloads.exact()
     uploads.exact()
     assert network.answers(lab.port2)
-    return {"memory": more, "memory after it": agent.rss_mib() - before}
+    lab.node.kill()
+    with contextlib.suppress(AssertionError):
+        network.wait_until(lambda: agent.rss_mib() - before <= 2, "memory is given back", timeout=5)
+    return {"memory": more, "kept of it": agent.rss_mib() - before}
 
 
 def upload(lab, i):
