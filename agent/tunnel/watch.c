@@ -20,13 +20,20 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* A node that was started together with us is there in a moment, or takes minutes. */
+static uint64_t watch_impatience_ms(const struct watch *w)
+{
+	return w->n_asked < WATCH_EARLY ? (uint64_t) WAIT_READY_FIRST_MS << w->n_asked
+					: WAIT_READY_MS;
+}
+
 /* How long until the next question, and for its answer: several fit into the time of silence. */
 static void watch_pace(struct watch *w)
 {
 	uint64_t part_ms = w->conf->ready.down_after_ms / 4;
 
 	w->target.health.interval_ms = w->is_ready ? smaller(part_ms, WAIT_READY_CALM_MS)
-						   : WAIT_READY_MS;
+						   : watch_impatience_ms(w);
 	w->target.health.timeout_ms = w->is_ready ? smaller(part_ms, WAIT_READY_ANSWER_MS)
 						  : WAIT_READY_ANSWER_MS;
 }
@@ -50,6 +57,7 @@ static void watch_enter(struct watch *w, bool is_ready)
 {
 	w->is_ready = is_ready;
 	w->n_silent = 0;
+	w->n_asked = 0;
 	w->said[0] = '\0';
 	watch_pace(w);
 	if (is_ready && w->conf->ready.down_after_ms == 0)
@@ -93,6 +101,8 @@ static void watch_on_answer(void *arg, int status, const char *error)
 		w->n_silent = 0;
 	}
 	watch_pace(w);
+	if (w->n_asked < WATCH_EARLY)
+		w->n_asked++;
 	if (error == NULL) {
 		watch_on_good(w);
 		return;

@@ -15,6 +15,7 @@
  * before that. */
 #define WATCH_PATH "/readyz"
 #define WATCH_PATH_OLD "/api/v1/state" /* when the first is unknown there (404) */
+#define WATCH_EARLY 4 /* waits that double from WAIT_READY_FIRST_MS before WAIT_READY_MS */
 
 struct watch {
 	/* read-only */
@@ -30,6 +31,7 @@ struct watch {
 	bool is_at_other_path;
 	uint64_t heard_ms; /* the last answer of any kind */
 	unsigned n_silent; /* questions without one, in a row */
+	unsigned n_asked;  /* questions since it was not ready, up to WATCH_EARLY */
 	char said[160];	   /* why it is not ready, as logged last */
 };
 

@@ -55,6 +55,7 @@
 #define WAIT_HEARTBEAT_MS 30000    /* frp Ping on the control channel */
 #define WAIT_LOGIN_SPACING_MS 2000 /* between the starts of successive good logins */
 #define WAIT_GRACE_MS 10000        /* default drain time at SIGTERM */
+#define WAIT_READY_FIRST_MS 100    /* between the first two questions to a node that is not ready; then doubled */
 #define WAIT_READY_MS 1000         /* between two questions to a node that is not ready */
 #define WAIT_READY_CALM_MS 5000    /* the same, to see whether one that was ready is still there */
 #define WAIT_READY_ANSWER_MS 5000  /* for the answer: the network node's poll waits as long */

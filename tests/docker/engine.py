@@ -14,6 +14,10 @@ HOME = pathlib.Path(__file__).resolve().parent.parent.parent
 COMPOSE = os.environ.get("COMPOSE", "docker-compose").split()
 IDS = ("0001", "0002")
 NOFILE = 1024
+# Nothing that a container may leave away.
+HARDENED = (
+    "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--user", "65532:65532",
+)  # fmt: skip
 IMAGES = ("mltunnel", "mltunnel-frps", "mltunnel-api", "mltunnel-standin", "mltunnel-mlnode")
 
 
@@ -94,7 +98,8 @@ class Exec:
 class Project:
     """docker/compose.yaml, up."""
 
-    def __init__(self, scratch, **env):
+    def __init__(self, scratch, compose=COMPOSE, **env):
+        self._compose = compose
         self.name = label_of_run().replace("-", "")
         self.token = "t0ken-" + secrets.token_hex(8)
         self.env = {
@@ -111,7 +116,7 @@ class Project:
 
     def compose(self, *argv, timeout=180.0, **more):
         files = [word for path in self.files for word in ("-f", path)]
-        return call(*COMPOSE, *files, *argv, timeout=timeout, env=self.env, **more).stdout
+        return call(*self._compose, *files, *argv, timeout=timeout, env=self.env, **more).stdout
 
     def up(self, *argv):
         self.compose("up", "-d", "--no-build", *argv)
@@ -136,8 +141,7 @@ class Project:
         return f"{self.name}_{name}"
 
     def logs(self, service):
-        done = call("docker", "logs", self.container(service))
-        return done.stdout + done.stderr
+        return logs(self.container(service))
 
     # ---- through the tunnel, from the network node
 
@@ -150,7 +154,7 @@ class Project:
     def load(self, command, port, timeout=180, **options):
         argv = ["load", command, "--to", f"frps:{port}"]
         for name, value in options.items():
-            argv += [f"--{name.replace('_', '-')}", str(value)]
+            argv += [f"--{name.replace('_', '-')}", *([str(value)] if value != "" else [])]
         done = call("docker", "exec", self.container("api"), *argv, timeout=timeout, check=False)
         assert done.returncode in (0, 1), done.stderr
         report = json.loads(done.stdout)
@@ -174,6 +178,63 @@ class Project:
             self.wait_answer(ident, timeout)
 
 
+class Site:
+    """A network of its own with a server in it, and whoever the test puts there besides; close() takes all away."""
+
+    TOKEN = "t0ken-of-a-site"
+    SERVER = "the-server"  # its name there
+
+    def __init__(self):
+        self.network = label_of_run()
+        docker("network", "create", "--internal", self.network)
+
+    def run(self, image, *argv, options=()):
+        """Its name; who goes away is still there to be asked, until close()."""
+        name = label_of_run()
+        docker("run", "-d", "--name", name, "--network", self.network, *options, image, *argv)
+        return name
+
+    def start_server(self, *more):
+        """more: options of docker run, SECRET_FRP_TOKEN among them if it is another one."""
+        token = [] if any("SECRET_FRP_TOKEN" in word for word in more) else ["-e", f"SECRET_FRP_TOKEN={self.TOKEN}"]
+        tmpfs = "/run:mode=0755,uid=65532,gid=65532"
+        options = ["--network-alias", self.SERVER, *HARDENED, "--tmpfs", tmpfs, *token, *more]
+        return self.run("mltunnel-frps", options=options)
+
+    def settings(self, ident, token=TOKEN):
+        """Options that make an agent one of this site."""
+        values = {"FRP_SERVER": self.SERVER, "SECRET_FRP_TOKEN": token, "CLIENT_ID": ident}
+        return [word for name, value in values.items() for word in ("-e", f"{name}={value}")]
+
+    def start_agent(self, ident, token=TOKEN):
+        return self.run("mltunnel", options=[*HARDENED, *self.settings(ident, token)])
+
+    def curl(self, *argv, timeout=20, check=True):
+        return call(
+            "docker", "run", "--rm", "--network", self.network, "--entrypoint", "curl", "mltunnel-api", "-sS", "--fail",
+            "--retry", "40", "--retry-delay", "1", "--retry-all-errors", "--retry-max-time", timeout, *argv,
+            timeout=timeout + 40, check=check,
+        )  # fmt: skip
+
+    def close(self):
+        for name in docker("ps", "-aq", "--filter", f"network={self.network}").split():
+            call("docker", "rm", "-f", "-v", name, check=False)
+        docker("network", "rm", self.network)
+
+
+def logs(name):
+    done = call("docker", "logs", name)
+    return done.stdout + done.stderr
+
+
+def wait_log(name, words, timeout=20):
+    """Until the container's log has them."""
+    try:
+        wait_until(words, lambda: words in logs(name), timeout)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{logs(name)[-3000:]}") from None
+
+
 def firewall(container, action):
     """action -A or -D: what the container sends to the server's port vanishes, and what comes from there."""
     pid = inspect(container, "{{.State.Pid}}")
@@ -186,3 +247,28 @@ def memory_kib(container):
     pid = inspect(container, "{{.State.Pid}}")
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
+
+
+class Memory:
+    """The control group of a container, of version 1 or 2."""
+
+    def __init__(self, container):
+        pid = inspect(container, "{{.State.Pid}}")
+        groups = dict(line.split(":", 2)[1:] for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+        self._is_v1 = "memory" in groups
+        self._folder = pathlib.Path(f"/sys/fs/cgroup/memory{groups['memory']}" if self._is_v1 else f"/sys/fs/cgroup{groups['']}")
+
+    def _read(self, v1, v2):
+        return (self._folder / (v1 if self._is_v1 else v2)).read_text()
+
+    def limit(self):
+        return int(self._read("memory.limit_in_bytes", "memory.max"))
+
+    def peak(self):
+        """Bytes, since the container's start."""
+        return int(self._read("memory.max_usage_in_bytes", "memory.peak"))
+
+    def n_refused(self):
+        """How often the limit was reached, whether room could be made then or not."""
+        text = self._read("memory.failcnt", "memory.events")
+        return int(text if self._is_v1 else re.search(r"^max (\d+)", text, re.M)[1])

@@ -6,14 +6,10 @@ import socket
 import time
 
 import pytest
-from engine import HOME, call, docker, inspect, label_of_run, wait_until
+from engine import HARDENED, HOME, call, docker, inspect, wait_log
 
 MIB = 1024 * 1024
 IMAGE_MAX = 6 * MIB
-HARDENED = (
-    "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--user", "65532:65532",
-)  # fmt: skip
-
 # Name services as desktops have them, and none that asks a DNS server.
 HOSTILE = """\
 FROM debian:bullseye-slim
@@ -34,6 +30,10 @@ def test_all_images_are_built(images):
 
 def test_agent_image_is_small(images):
     assert int(docker("image", "inspect", "-f", "{{.Size}}", "mltunnel")) <= IMAGE_MAX
+
+
+def test_agent_image_has_the_program_of_the_release(binary, release):
+    assert binary.read_bytes() == (release / "mltunnel").read_bytes()
 
 
 def test_agent_image_holds_two_files(images, scratch_container):
@@ -86,37 +86,17 @@ def hostile_image(images):
     return "mltunnel-hostile"
 
 
-def test_foreign_name_services_are_not_asked(hostile_image, images, scratch_container, tmp_path):
+def test_foreign_name_services_are_not_asked(hostile_image, site, binary):
     """Static glibc would load the container's modules and abort; without dns in nsswitch.conf nothing would be found.
     The server's name is known to the engine's DNS alone."""
-    network, server, agent = label_of_run(), scratch_container(), scratch_container()
-    docker("network", "create", "--internal", network)
-    try:
-        docker(
-            "run", "-d", "--name", server, "--network", network, "--network-alias", "the-server", "--read-only",
-            "--tmpfs", "/run:mode=0755,uid=65532,gid=65532", "-e", "SECRET_FRP_TOKEN=t0ken", "mltunnel-frps",
-        )  # fmt: skip
-        created = docker("create", "mltunnel")
-        docker("cp", f"{created}:/usr/bin/mltunnel", tmp_path / "mltunnel")
-        docker("rm", created)
-        docker(
-            "run", "-d", "--name", agent, "--network", network, *HARDENED, "-v", f"{tmp_path}/mltunnel:/usr/bin/frpc:ro",
-            "-e", "FRP_SERVER=the-server:7200", "-e", "SECRET_FRP_TOKEN=t0ken", "-e", "CLIENT_ID=0007",
-            hostile_image, "/usr/bin/frpc",
-        )  # fmt: skip
-
-        def is_in():
-            done = call("docker", "logs", agent)
-            return "login to server success" in done.stdout + done.stderr
-
-        wait_until("a login of the agent", is_in, 20)
-        assert inspect(agent, "{{.State.Running}}") == "true", call("docker", "logs", agent).stderr
-        mapped = call("cat", f"/proc/{inspect(agent, '{{.State.Pid}}')}/maps").stdout
-        assert "libnss" not in mapped and ".so" not in mapped
-    finally:
-        for name in (agent, server):
-            call("docker", "rm", "-f", "-v", name, check=False)
-        docker("network", "rm", network)
+    site.start_server()
+    mount = ["-v", f"{binary}:/usr/bin/frpc:ro"]
+    agent = site.run(hostile_image, "/usr/bin/frpc", options=[*HARDENED, *site.settings("0007"), *mount])
+    wait_log(agent, "login to server success")
+    mapped = call("cat", f"/proc/{inspect(agent, '{{.State.Pid}}')}/maps").stdout
+    assert "libnss" not in mapped and ".so" not in mapped
+    # Programs of that image do not find the server.
+    assert call("docker", "exec", agent, "getent", "hosts", site.SERVER, check=False).returncode == 2
 
 
 def test_localhost_needs_no_file(images, scratch_container):

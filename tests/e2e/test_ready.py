@@ -98,6 +98,15 @@ def test_registered_when_the_node_answers(lab, management):
     assert len(agent.find(WAITING)) == 1 and len(agent.find(READY)) == 1
 
 
+def test_a_node_that_starts_beside_is_found_in_a_moment(lab, management):
+    port = network.free_port()
+    agent = start(lab, port)
+    agent.wait_line("login to server success")
+    agent.wait_line(WAITING)
+    management(port, readyz=200)
+    wait_both(lab, timeout=0.6)
+
+
 def test_server_errors_are_not_ready(lab, management):
     server = management(readyz=503)
     agent = start(lab, server.port)
