@@ -13,8 +13,6 @@
 #include "agent/base/log.h"
 #include "agent/conf/check.h"
 #include "agent/conf/diff.h"
-#include "agent/conf/keys.h"
-#include "agent/conf/legacy.h"
 #include "agent/conf/load.h"
 #include "proto/base/limits.h"
 
@@ -559,38 +557,6 @@ static void test_the_token_is_in_no_message(void **state)
 	assert_true(n_failed > 10000);
 }
 
-static void assert_paths(const struct legacy_keys *legacy, const struct keys *keys)
-{
-	bool is_table;
-
-	for (size_t i = 0; i < legacy->n; i++) {
-		const struct legacy_key *k = &legacy->at[i];
-		char path[100];
-
-		if (k->kind != LEGACY_FAMILY)
-			assert_ptr_equal(legacy_find(legacy, k->key.name), k);
-		assert_true((k->path == NULL) == (k->kind == LEGACY_INERT));
-		if (k->path == NULL)
-			continue;
-		/* The row itself, or a refused one above it. */
-		(void) snprintf(path, sizeof(path), "%s", k->path);
-		while (keys_find(keys, path, &is_table) == NULL) {
-			assert_non_null(strrchr(path, '.'));
-			*strrchr(path, '.') = '\0';
-		}
-		if (strcmp(path, k->path) != 0)
-			assert_null(keys_find(keys, path, &is_table)->set);
-	}
-}
-
-static void test_every_row_leads_to_the_table_of_keys(void **state)
-{
-	(void) state;
-	assert_paths(&legacy_common, &keys_common);
-	assert_paths(&legacy_proxy, &keys_proxy);
-	assert_paths(&legacy_visitor, &keys_visitor);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -609,7 +575,6 @@ int main(void)
 		cmocka_unit_test(test_no_text_and_no_file),
 		cmocka_unit_test(test_a_line_beyond_all_measure_is_refused),
 		cmocka_unit_test(test_the_token_is_in_no_message),
-		cmocka_unit_test(test_every_row_leads_to_the_table_of_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
