@@ -7,6 +7,8 @@
  * have failed
  *     +--- failure, deadline ----+----------------------------------------------> result
  *
+ * While the name has no answer there may be one address already: where the host was last.
+ *
  * An attempt frees itself in the close callback of its handle, which may be after its dial; its
  * socket is closed at once. */
 #include "agent/net/dial.h"
@@ -43,7 +45,9 @@ struct dial {
 	int keepalive_s;	       /* 0: off */
 	bool is_for_user;	       /* of the options */
 	struct sockaddr_storage local; /* AF_UNSPEC: the kernel's choice */
-	struct resolve *lookup;	       /* NULL: over */
+	struct sockaddr_storage known; /* AF_UNSPEC: none */
+	bool is_known_tried;
+	struct resolve *lookup; /* NULL: over */
 	struct timer deadline, happy;
 	struct resolve_answer answer;
 	size_t n_tried;		 /* of the answer's addresses */
@@ -132,7 +136,8 @@ static void attempt_close(struct attempt *a)
 /* Everything but the memory of the dial itself. */
 static void dial_stop(struct dial *d)
 {
-	d->lookup = resolve_cancel(d->lookup);
+	d->lookup = d->is_known_tried && !d->is_for_user ? resolve_leave(d->lookup)
+							 : resolve_cancel(d->lookup);
 	timer_stop(&d->deadline);
 	timer_stop(&d->happy);
 	while (!list_is_empty(&d->attempts))
@@ -294,15 +299,32 @@ static int attempt_start(struct dial *d, const struct sockaddr_storage *to)
 
 /* -- the dial -------------------------------------------------------------- */
 
+/* The address to try next; NULL: there is none. */
+static const struct sockaddr_storage *dial_next_address(struct dial *d)
+{
+	const struct sockaddr_storage *to;
+
+	while (d->n_tried < d->answer.n_addrs) {
+		to = &d->answer.addrs[d->n_tried++];
+		if (!d->is_known_tried || memcmp(to, &d->known, sizeof(*to)) != 0)
+			return to;
+	}
+	if (d->known.ss_family == AF_UNSPEC || d->is_known_tried || d->answer.n_addrs > 0)
+		return NULL;
+	d->is_known_tried = true;
+	return &d->known;
+}
+
 /* Start an attempt to the next address that lets itself be dialed. Ends the dial when none is under
  * way. */
 static void dial_try_next(struct dial *d)
 {
-	timer_stop(&d->happy);
-	while (d->n_tried < d->answer.n_addrs) {
-		const struct sockaddr_storage *to = &d->answer.addrs[d->n_tried++];
-		int r = attempt_start(d, to);
+	const struct sockaddr_storage *to;
+	int r;
 
+	timer_stop(&d->happy);
+	while ((to = dial_next_address(d)) != NULL) {
+		r = attempt_start(d, to);
 		if (r == 0) {
 			if (d->n_tried < d->answer.n_addrs)
 				timer_set(&d->happy, loop_now_ms(d->loop) + WAIT_HAPPY_MS);
@@ -327,8 +349,6 @@ static void on_resolved(void *arg, const struct resolve_answer *answer)
 	if (answer->n_addrs == 0) {
 		d->last.err = -ENOENT;
 		d->last.why = answer->why;
-		dial_end(d, &d->last, /* fd= */ -1);
-		return;
 	}
 	d->answer = *answer;
 	dial_try_next(d);
@@ -338,36 +358,43 @@ static void on_deadline(struct timer *t)
 {
 	struct dial *d = container_of(t, struct dial, deadline);
 
-	if (d->lookup != NULL) {
+	if (list_is_empty(&d->attempts)) {
 		d->last.why = "the name lookup took too long";
 	} else {
 		const struct attempt *a = container_of(d->attempts.prev, struct attempt, link);
 
 		d->last.stage = DIAL_STAGE_CONNECT;
 		d->last.why = why_of(-ETIMEDOUT, /* has_local= */ false);
-		addr_print(a->to, d->last.addr,
-			   sizeof(d->last.addr)); /* one is under way, or the dial had ended */
+		addr_print(a->to, d->last.addr, sizeof(d->last.addr));
 	}
 	d->last.err = -ETIMEDOUT;
 	dial_end(d, &d->last, /* fd= */ -1);
 }
 
-/* 0 or -EINVAL. */
-static int dial_set_options(struct dial *d, const struct dial_options *o)
+/* A link-local address with its interface is understood here, too. 0 or -EINVAL. */
+static int addr_parse(const char *ip, uint16_t port, struct sockaddr_storage *ret_sa)
 {
-	struct sockaddr_in *v4 = (struct sockaddr_in *) &d->local;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) &d->local;
+	if (uv_ip4_addr(ip, port, (struct sockaddr_in *) ret_sa) == 0 ||
+	    uv_ip6_addr(ip, port, (struct sockaddr_in6 *) ret_sa) == 0)
+		return 0;
+	return -EINVAL;
+}
+
+/* 0 or -EINVAL. */
+static int dial_set_options(struct dial *d, const struct dial_options *o, uint16_t port)
+{
+	int err = 0;
 
 	d->is_for_user = o->is_for_user;
 	d->keepalive_s = o->keepalive_s < DIAL_KEEP_IDLE_MAX_S ? (int) o->keepalive_s
 							       : DIAL_KEEP_IDLE_MAX_S;
 	d->local.ss_family = AF_UNSPEC;
-	if (o->local_ip == NULL)
-		return 0;
-	/* A link-local address with its interface is understood here, too; port 0. */
-	if (uv_ip4_addr(o->local_ip, 0, v4) != 0 && uv_ip6_addr(o->local_ip, 0, v6) != 0)
-		return -EINVAL;
-	return 0;
+	d->known.ss_family = AF_UNSPEC;
+	if (o->local_ip != NULL)
+		err = addr_parse(o->local_ip, /* port= */ 0, &d->local);
+	if (err == 0 && o->known_ip != NULL && o->known_ip[0] != '\0')
+		err = addr_parse(o->known_ip, port, &d->known);
+	return err;
 }
 
 int dial_start_with(struct loop *l, struct resolver *r, const struct dial_options *o,
@@ -385,7 +412,7 @@ int dial_start_with(struct loop *l, struct resolver *r, const struct dial_option
 	list_init(&d->attempts);
 	timer_init(&d->deadline, l, on_deadline);
 	timer_init(&d->happy, l, on_happy);
-	err = dial_set_options(d, o);
+	err = dial_set_options(d, o, port);
 	if (err == 0)
 		err = resolve_start(r, host, port, on_resolved, d, &d->lookup);
 	if (err < 0) {
@@ -393,6 +420,8 @@ int dial_start_with(struct loop *l, struct resolver *r, const struct dial_option
 		return err;
 	}
 	timer_set(&d->deadline, deadline_ms);
+	if (d->known.ss_family != AF_UNSPEC)
+		timer_set(&d->happy, loop_now_ms(l) + WAIT_NAME_MS);
 	*ret_d = d;
 	return 0;
 }

@@ -27,6 +27,10 @@ struct dial_options {
 	const char *local_ip;
 	/* Silence before TCP probes the peer; 0: never. */
 	unsigned keepalive_s;
+	/* Numeric: where the host was reached before, tried when its name has no answer after
+	 * WAIT_NAME_MS, or none at all; refused there, the dial ends while the lookup goes on. NULL
+	 * or "": nowhere. */
+	const char *known_ip;
 	/* For a user: -EMFILE rather than one of the last descriptors (agent/base/reserve.h). */
 	bool is_for_user;
 };
@@ -37,7 +41,7 @@ struct dial_options {
  * @on_done is called last: the dial is gone then. 0, -ENOMEM. */
 int dial_start(struct loop *l, struct resolver *r, const char *host, uint16_t port,
 	       uint64_t deadline_ms, dial_fn *on_done, void *arg, struct dial **ret_d);
-/* The same with options, copied. Also -EINVAL: @o->local_ip is not numeric. */
+/* The same with options, copied. Also -EINVAL: an address of @o is not numeric. */
 int dial_start_with(struct loop *l, struct resolver *r, const struct dial_options *o,
 		    const char *host, uint16_t port, uint64_t deadline_ms, dial_fn *on_done,
 		    void *arg, struct dial **ret_d);

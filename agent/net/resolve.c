@@ -54,7 +54,10 @@ struct resolve {
 	struct list sockets;	 /* struct resolve_socket; c-ares closes them with the channel */
 	ares_channel channel;	 /* NULL: answered in code */
 	bool is_over;		 /* what c-ares still says counts no more */
+	bool is_left;		 /* nobody waits for the answer */
+	uint64_t over_ms;	 /* when it came */
 	struct resolve_answer answer;
+	char host[];
 };
 
 /* One socket of c-ares. Frees itself when its handle has closed, which may be after its lookup. */
@@ -89,14 +92,15 @@ static void resolve_end(struct resolve *q, const char *why)
 	if (q->is_over)
 		return;
 	q->is_over = true;
+	q->over_ms = loop_now_ms(q->loop);
 	q->answer.why = q->answer.n_addrs > 0 ? NULL : why;
 	loop_task_queue(q->loop, &q->finish);
 }
 
-static void resolve_destroy(struct resolve *q)
+/* Nothing is asked any more. */
+static void resolve_stop(struct resolve *q)
 {
 	q->is_over = true;
-	list_del(&q->link);
 	timer_stop(&q->timer);
 	loop_task_cancel(&q->finish);
 	if (q->channel != NULL)
@@ -108,7 +112,10 @@ static void on_finish(struct loop_task *t)
 {
 	struct resolve *q = container_of(t, struct resolve, finish);
 
-	resolve_destroy(q);
+	resolve_stop(q);
+	if (q->is_left)
+		return; /* stays in the list, for the next who asks */
+	list_del(&q->link);
 	q->on_done(q->arg, &q->answer);
 	free(q);
 }
@@ -418,14 +425,51 @@ struct resolver *resolver_free(struct resolver *r)
 	return NULL;
 }
 
+/* A lookup that somebody has left, under way or with an answer to use; those of no use end. NULL:
+ * there is none. */
+static struct resolve *resolver_find_left(struct resolver *r, const char *host, uint16_t port)
+{
+	struct list *next;
+
+	for (struct list *l = r->lookups.next; l != &r->lookups; l = next) {
+		struct resolve *q = container_of(l, struct resolve, link);
+
+		next = l->next;
+		if (!q->is_left || q->port != port || strcmp(q->host, host) != 0)
+			continue;
+		if (!q->is_over)
+			return q;
+		if (q->answer.n_addrs > 0 && loop_now_ms(r->loop) - q->over_ms <= WAIT_NAME_KEPT_MS)
+			return q;
+		(void) resolve_cancel(q);
+	}
+	return NULL;
+}
+
+static void resolve_join(struct resolve *q, resolve_fn *on_done, void *arg)
+{
+	q->is_left = false;
+	q->on_done = on_done;
+	q->arg = arg;
+	if (q->is_over)
+		loop_task_queue(q->loop, &q->finish);
+}
+
 int resolve_start(struct resolver *r, const char *host, uint16_t port, resolve_fn *on_done,
 		  void *arg, struct resolve **ret_q)
 {
-	struct resolve *q = calloc(1, sizeof(*q));
+	struct resolve *q = resolver_find_left(r, host, port);
 	int status;
 
+	if (q != NULL) {
+		resolve_join(q, on_done, arg);
+		*ret_q = q;
+		return 0;
+	}
+	q = calloc(1, sizeof(*q) + strlen(host) + 1);
 	if (q == NULL)
 		return -ENOMEM;
+	memcpy(q->host, host, strlen(host) + 1);
 	q->loop = r->loop;
 	q->on_done = on_done;
 	q->arg = arg;
@@ -454,7 +498,16 @@ struct resolve *resolve_cancel(struct resolve *q)
 {
 	if (q == NULL)
 		return NULL;
-	resolve_destroy(q);
+	resolve_stop(q);
+	list_del(&q->link);
 	free(q);
+	return NULL;
+}
+
+struct resolve *resolve_leave(struct resolve *q)
+{
+	if (q == NULL || q->channel == NULL)
+		return resolve_cancel(q);
+	q->is_left = true;
 	return NULL;
 }

@@ -27,10 +27,14 @@ int resolver_set_servers(struct resolver *r, const char *csv);
  */
 struct resolver *resolver_free(struct resolver *r);
 
-/* Look up @host:@port, both families, fresh every time. Numeric addresses and "localhost" are
- * answered in code. The answer always comes from the loop, never inside this call, at most
- * WAIT_DNS_MS later. 0, -ENOMEM. */
+/* Look up @host:@port, both families, fresh every time (but see resolve_leave()). Numeric addresses
+ * and "localhost" are answered in code. The answer always comes from the loop, never inside this
+ * call, at most WAIT_DNS_MS later. 0, -ENOMEM. */
 int resolve_start(struct resolver *r, const char *host, uint16_t port, resolve_fn *on_done,
 		  void *arg, struct resolve **ret_q);
 /* No answer will come; NULL is fine. Returns NULL. After the answer came @q is gone by itself. */
 struct resolve *resolve_cancel(struct resolve *q);
+/* The same, but the lookup goes on, and the next resolve_start() for that host and port joins it or
+ * gets its answer, unless that is older than WAIT_NAME_KEPT_MS: who tries again sooner than a slow
+ * DNS server answers does not ask for ever. */
+struct resolve *resolve_leave(struct resolve *q);

@@ -238,19 +238,6 @@ static struct dial_options link_options(const struct link *l)
 				      .is_for_user = l->is_for_user };
 }
 
-static int link_dial_host(struct link *l, const char *host);
-
-/* Its name does not resolve now, but it was reached before. True: it is tried there. */
-static bool link_try_last(struct link *l, const struct dial_result *r)
-{
-	if (r->stage != DIAL_STAGE_NAME || l->is_last_tried || l->server->last_ip[0] == '\0')
-		return false;
-	l->is_last_tried = true;
-	log_debug(l->server->loop->log, "the server's name does not resolve: trying where it was",
-		  "error", r->why, "address", l->server->last_ip);
-	return link_dial_host(l, l->server->last_ip) == 0;
-}
-
 static void link_note_address(struct link *l, const char *addr)
 {
 	struct text_hostport hp;
@@ -267,18 +254,9 @@ static void link_on_dialed(void *arg, const struct dial_result *r, int fd)
 	if (r->err == 0) {
 		link_note_address(l, r->addr);
 		link_connected(l, fd);
-	} else if (!link_try_last(l, r)) {
+	} else {
 		link_fail(l, dial_words[r->stage], r->why, advice_for_dial(r->stage, r->err));
 	}
-}
-
-static int link_dial_host(struct link *l, const char *host)
-{
-	const struct conf *conf = l->server->conf;
-	const struct dial_options o = link_options(l);
-
-	return dial_start_with(l->server->loop, l->server->resolver, &o, host, conf->server_port,
-			       l->due_ms, link_on_dialed, l, &l->dial);
 }
 
 static void link_on_hop(void *arg, const struct hop_result *r, int fd)
@@ -297,13 +275,15 @@ static int link_dial(struct link *l)
 {
 	const struct link_server *s = l->server;
 	const struct conf *conf = s->conf;
-	const struct dial_options o = link_options(l);
+	struct dial_options o = link_options(l);
+	uint64_t due_ms = loop_now_ms(s->loop) + conf->dial_timeout_ms;
 
-	l->due_ms = loop_now_ms(s->loop) + conf->dial_timeout_ms;
 	if (s->hop != NULL)
 		return hop_start(s->loop, s->resolver, s->hop, &o, conf->server_host,
-				 conf->server_port, l->due_ms, link_on_hop, l, &l->hop);
-	return link_dial_host(l, conf->server_host);
+				 conf->server_port, due_ms, link_on_hop, l, &l->hop);
+	o.known_ip = s->last_ip;
+	return dial_start_with(s->loop, s->resolver, &o, conf->server_host, conf->server_port,
+			       due_ms, link_on_dialed, l, &l->dial);
 }
 
 static void link_undial(struct link *l)

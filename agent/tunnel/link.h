@@ -27,7 +27,7 @@ struct link_server {
 	const struct conf *conf;
 	struct tls_config *tls; /* NULL: plain */
 	struct hopurl *hop;	/* NULL: no proxy between; has a secret */
-	char last_ip[64]; /* it was reached there: for when its name does not resolve; "": never */
+	char last_ip[64]; /* it was reached there, for when its name does not resolve; "": never */
 };
 
 /* Read what TLS, the proxy and the resolver need; a file or value that is wrong is logged (@addr
@@ -57,8 +57,7 @@ struct link {
 	struct conn conn; /* once READY the owner sends through it */
 	/* private */
 	struct link_server *server; /* borrowed: outlives the link */
-	bool is_for_user, is_last_tried;
-	uint64_t due_ms; /* of the dial */
+	bool is_for_user;
 	const struct link_ops *ops;
 	void *arg;
 	struct dial *dial; /* one of these while OPENING */

@@ -45,6 +45,8 @@
 #define WAIT_LOGIN_HELD_MS 60000   /* LoginResp while mux pings are answered (frps 0.65-0.70.0 park logins) */
 #define WAIT_LOCAL_DIAL_MS 10000   /* local service: stock limit; frps gives a user 10 s as well */
 #define WAIT_DNS_MS 5000           /* one query */
+#define WAIT_NAME_MS 500           /* for its answer, before the server is dialed where it was last */
+#define WAIT_NAME_KEPT_MS 120000   /* an answer that came after its dial had ended; longer than any try */
 #define WAIT_HAPPY_MS 250          /* RFC 8305 connection attempt delay */
 #define WAIT_PING_BUSY_MS 2000     /* silence before a mux ping while a stream is joined */
 #define WAIT_PING_IDLE_MS 9000     /* the same while none is */

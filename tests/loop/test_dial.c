@@ -28,11 +28,13 @@
 #include "tests/loop/stubdns.h"
 
 /* 127.0.0.1 never answers, or refuses; 127.0.0.2 accepts. Both on one port. */
-static const struct stub_name names[] = {
+static struct stub_name names[] = {
 	{ .name = "two.test", .v4 = { "127.0.0.1", "127.0.0.2" } },
 	{ .name = "v6first.test", .v4 = { "127.0.0.2" }, .v6 = { "2001:db8::1" } },
 	{ .name = "v6last.test", .v4 = { "127.0.0.1" }, .v6 = { "2001:db8::1", "2001:db8::2" } },
 	{ .name = "silent.test", .is_silent = true },
+#define LATE 4
+	[LATE] = { .name = "late.test", .v4 = { "127.0.0.2" } },
 	{ .name = NULL },
 };
 
@@ -358,6 +360,75 @@ static void test_an_unknown_name_is_told_with_its_stage(void **state)
 	bench_close(&b);
 }
 
+/* Until the result; a lookup may go on. */
+static void dial_once(struct bench *b, const char *host, uint64_t wait_ms)
+{
+	start(b, host, wait_ms);
+	while (b->n_results == 0)
+		(void) uv_run(&b->loop->uv, UV_RUN_ONCE);
+}
+
+static void test_a_name_without_an_answer_is_dialed_where_it_was(void **state)
+{
+	struct bench b;
+
+	(void) state;
+	bench_open(&b);
+	b.options.known_ip = "127.0.0.2";
+	dial_once(&b, "silent.test", 5000);
+	check_connected(&b);
+	assert_in_range(b.took_ms, WAIT_NAME_MS, WAIT_NAME_MS + 300);
+	dial_once(&b, "nowhere.test.", 5000);
+	check_connected(&b);
+	assert_in_range(b.took_ms, 0, WAIT_NAME_MS - 50);
+	b.options.known_ip = "127.0.0.3"; /* an answer counts more */
+	dial_once(&b, "two.test", 5000);
+	check_connected(&b);
+	b.options.known_ip = "somewhere";
+	assert_int_equal(dial_start_with(b.loop, b.resolver, &b.options, "two.test", b.port,
+					 loop_now_ms(b.loop) + 5000, on_result, &b, &b.dial),
+			 -EINVAL);
+	bench_close(&b);
+}
+
+/* The server has moved, and DNS takes longer than a dial to where it was. */
+static void test_a_late_answer_serves_a_later_dial(void **state)
+{
+	struct bench b;
+	unsigned n_refused = 0;
+
+	(void) state;
+	bench_open(&b);
+	b.options.known_ip = "127.0.0.1";
+	names[LATE].is_silent = true;
+	dial_once(&b, "late.test", 5000);
+	assert_int_equal(b.result.err, -ECONNREFUSED);
+	assert_in_range(b.took_ms, WAIT_NAME_MS, WAIT_NAME_MS + 300);
+	names[LATE].is_silent = false; /* when it is asked the second time, after 1.5 s */
+	do {
+		dial_once(&b, "late.test", 5000);
+		n_refused += b.result.err == -ECONNREFUSED;
+	} while (b.result.err == -ECONNREFUSED && n_refused < 10);
+	check_connected(&b);
+	assert_in_range(n_refused, 1, 2);
+	assert_in_range(b.dns.n_queries, 3, 4); /* both families, twice: one lookup */
+
+	/* An answer that came while nobody waited. */
+	names[LATE].is_silent = true;
+	dial_once(&b, "late.test", 5000);
+	assert_int_equal(b.result.err, -ECONNREFUSED);
+	names[LATE].is_silent = false;
+	(void) uv_run(&b.loop->uv, UV_RUN_DEFAULT);
+	names[LATE].is_silent = true;
+	dial_once(&b, "late.test", 5000);
+	check_connected(&b);
+	assert_in_range(b.took_ms, 0, WAIT_NAME_MS - 50);
+	/* It is used once. */
+	dial_once(&b, "late.test", 5000);
+	assert_int_equal(b.result.err, -ECONNREFUSED);
+	bench_close(&b);
+}
+
 static void test_without_descriptors_it_says_so_and_recovers(void **state)
 {
 	struct rlimit old, none;
@@ -467,6 +538,8 @@ int main(void)
 		cmocka_unit_test(test_ipv6_that_leads_nowhere_is_survived),
 		cmocka_unit_test(test_silence_ends_at_the_deadline),
 		cmocka_unit_test(test_an_unknown_name_is_told_with_its_stage),
+		cmocka_unit_test(test_a_name_without_an_answer_is_dialed_where_it_was),
+		cmocka_unit_test(test_a_late_answer_serves_a_later_dial),
 		cmocka_unit_test(test_without_descriptors_it_says_so_and_recovers),
 		cmocka_unit_test(test_cancelling_leaves_neither_result_nor_descriptor),
 		cmocka_unit_test(test_each_failing_allocation_ends_the_dial_cleanly),
