@@ -24,15 +24,17 @@ static uint64_t dead_after(const struct conf *conf)
 	return by_beat != 0 && by_beat < by_mux ? by_beat : by_mux;
 }
 
-/* For credit of all streams together: a quarter of what the container may have, so that it is never
- * the reason for its end. */
-static size_t budget(void)
+size_t params_budget(uint64_t memory_limit)
 {
-	uint64_t quarter = cgroup_memory_limit(CGROUP_MOUNT, CGROUP_MEMBERSHIP) / 4;
+	uint64_t budget = memory_limit > LIMIT_STALLED ? memory_limit - LIMIT_STALLED : 0;
 
-	if (quarter >= LIMIT_BUDGET)
+	if (budget > memory_limit / 4)
+		budget = memory_limit / 4;
+	if (budget < memory_limit / 16)
+		budget = memory_limit / 16;
+	if (budget >= LIMIT_BUDGET)
 		return LIMIT_BUDGET;
-	return quarter > 0 ? (size_t) quarter : 1; /* 0 would be LIMIT_BUDGET */
+	return budget > 0 ? (size_t) budget : 1; /* 0 would be LIMIT_BUDGET */
 }
 
 int params_fill(struct client_params *p, const struct conf *conf, const struct machine *m,
@@ -64,7 +66,7 @@ int params_fill(struct client_params *p, const struct conf *conf, const struct m
 		.wall_s = (int64_t) time(NULL),
 		.is_mux = conf->is_mux,
 		.n_streams_max = conf->n_streams_max,
-		.budget = budget(),
+		.budget = params_budget(cgroup_memory_limit(CGROUP_MOUNT, CGROUP_MEMBERSHIP)),
 		.heartbeat_ms = conf->heartbeat_ms,
 		.ping_ms = conf->mux_keepalive_ms,
 		.dead_ms = dead_after(conf),

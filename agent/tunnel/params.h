@@ -9,3 +9,8 @@
  * (@m: of client_new()). 0 or negated errno (no random bytes). */
 int params_fill(struct client_params *p, const struct conf *conf, const struct machine *m,
 		const char *token, const char *run_id);
+
+/* Credit above the least windows, in bytes and never 0, for an agent that may have this much memory
+ * (UINT64_MAX: any): at most a quarter of it, and what 200 users leave over whom the node does not
+ * hear; a sixteenth in any case. */
+size_t params_budget(uint64_t memory_limit);

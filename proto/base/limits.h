@@ -28,6 +28,7 @@
 #define LIMIT_PINGS_PER_S 100              /* a peer that pings more often is closed */
 #define LIMIT_BUDGET (56 * 1024 * 1024)    /* credit above LIMIT_WINDOW_MIN granted to all streams together;
                                             * 64 MiB with the windows of 30 streams that stall */
+#define LIMIT_STALLED (200 * LIMIT_WINDOW_MIN + 8 * 1024 * 1024) /* bytes of 200 such streams and the agent at rest */
 
 /* -- work connections -- */
 #define LIMIT_WORK_QUEUE 4096   /* ReqWorkConn not yet answered; one burst of 1,000 users asks for 1,001 */
