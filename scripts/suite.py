@@ -357,23 +357,24 @@ def try_again(part, log, cases, env, before):
 
 def run_pytest(tally, part, folder, arguments, env=None, may_be_empty=False, may_retry=False, before=()):
     """Status 5 is "no tests were collected": right only for a selection that may be empty. before: the program that
-    runs pytest."""
+    runs pytest. The status, whatever comes of it."""
     began, log, results = time.monotonic(), LOGS / f"{part}.log", LOGS / f"{part}.xml"
     results.unlink(missing_ok=True)
     argv = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={results}"]
     status = run(log, [*before, *argv, *arguments, folder], env)
     cases = junit_cases(results)
     if status == 5 and may_be_empty:
-        return
+        return status
     if status == CANNOT_RUN and before:
         tally.leave_out(part, last_words(log))
-        return
+        return status
     if status == 1 and may_retry:
         was, cases = cases, try_again(part, log, cases, env, before)
         status = status if cases == was or any(outcome == "fail" for _, outcome in cases) else 0
     if status and all(outcome != "fail" for _, outcome in cases) or not cases:
         cases.append((f"pytest ended with status {status}: {last_words(log)}", "fail"))
     tally.add(part, cases, time.monotonic() - began, log)
+    return status
 
 
 def run_e2e(tally, binary_of, full):
@@ -444,9 +445,11 @@ def run_conformance(tally, name, version, n_runs):
 
 
 def run_docker(tally, full):
-    """Release and images on a real engine, which builds what it needs by itself."""
-    env = {"MLTUNNEL_FULL": "1" if full else ""}
-    run_pytest(tally, "docker", "tests/docker", [], env, may_retry=True, before=["scripts/engine"])
+    """Release and images on a real engine, which builds what it needs by itself. Most of it waits: 3 at a time."""
+    more = {"env": {"MLTUNNEL_FULL": "1" if full else ""}, "may_retry": True, "before": ["scripts/engine"]}
+    arguments = ["-n", "3", "--dist", "loadfile", "-m", "not alone"]
+    if run_pytest(tally, "docker", "tests/docker", arguments, **more) != CANNOT_RUN:
+        run_pytest(tally, "docker-alone", "tests/docker", ["-m", "alone"], **more)
 
 
 # ---- the whole ----------------------------------------------------------------------------------------------------

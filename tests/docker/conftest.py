@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # conftest.py - what the tests on the engine share: one release, one set of images, one project that is up.
 
+import fcntl
 import os
 import pathlib
 
@@ -11,6 +12,7 @@ import engine
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: only in scripts/test --full")
+    config.addinivalue_line("markers", "alone: measures time under load, so nothing else may run beside it")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -21,21 +23,40 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(scope="session")
-def images():
+def once(tmp_path_factory):
+    """once(NAME, make): make(directory) is called by one of the workers; the others wait. The directory."""
+
+    def run(name, make):
+        base = tmp_path_factory.getbasetemp()
+        base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+        directory, done = base / name, base / f"{name}.done"
+        with open(base / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                done.write_text("failed, see the first test that wanted it")
+                directory.mkdir()
+                make(directory)
+                done.write_text("")
+        assert done.read_text() == "", f"{name}: {done.read_text()}"
+        return directory
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def images(once):
     """All images of compose.yaml, built of this tree. MLTUNNEL_IMAGES=1: they are there already."""
     if not os.environ.get("MLTUNNEL_IMAGES"):
-        engine.call("docker/images", cwd=engine.HOME, timeout=3000)
+        once("images", lambda _: engine.call("docker/images", cwd=engine.HOME, timeout=3000))
     return engine.IMAGES
 
 
 @pytest.fixture(scope="session")
-def release(images, tmp_path_factory):
+def release(images, once):
     """The directory that scripts/release filled. MLTUNNEL_RELEASE names one that is there already."""
     if os.environ.get("MLTUNNEL_RELEASE"):
         return pathlib.Path(os.environ["MLTUNNEL_RELEASE"])
-    out = tmp_path_factory.mktemp("release")
-    engine.call("scripts/release", "--out", out, cwd=engine.HOME, timeout=1800)
-    return out
+    return once("release", lambda out: engine.call("scripts/release", "--out", out, cwd=engine.HOME, timeout=1800))
 
 
 @pytest.fixture(scope="session")
@@ -60,19 +81,26 @@ RUN for try in 1 2 3 4 5; do \\
 """
 
 
-@pytest.fixture(scope="session")
-def compose_v2(tmp_path_factory):
-    """Compose v2, as Debian 13 has it; a program that Debian 12 can run. Nothing is installed."""
-    engine.call("scripts/base-images", "trixie", cwd=engine.HOME, timeout=900)
-    engine.docker("build", "-t", "mltunnel-compose-v2", "-", input=COMPOSE_V2, timeout=600)
-    target = tmp_path_factory.mktemp("compose") / "docker-compose"
-    created = engine.docker("create", "mltunnel-compose-v2")
+def copy_out(image, path, directory):
+    created = engine.docker("create", image, "none")
     try:
-        engine.docker("cp", f"{created}:/usr/libexec/docker/cli-plugins/docker-compose", target)
+        engine.docker("cp", f"{created}:{path}", directory)
     finally:
         engine.docker("rm", created)
-    assert "version 2." in engine.call(target, "version").stdout
-    return target
+
+
+@pytest.fixture(scope="session")
+def compose_v2(once):
+    """Compose v2, as Debian 13 has it; a program that Debian 12 can run. Nothing is installed."""
+
+    def make(directory):
+        engine.call("scripts/base-images", "trixie", cwd=engine.HOME, timeout=900)
+        engine.docker("build", "-t", "mltunnel-compose-v2", "-", input=COMPOSE_V2, timeout=600)
+        copy_out("mltunnel-compose-v2", "/usr/libexec/docker/cli-plugins/docker-compose", directory)
+
+    program = once("compose-v2", make) / "docker-compose"
+    assert "version 2." in engine.call(program, "version").stdout
+    return program
 
 
 @pytest.fixture(scope="session")
@@ -85,15 +113,9 @@ def extra_ca():
 
 
 @pytest.fixture(scope="session")
-def binary(images, tmp_path_factory):
+def binary(images, once):
     """The program, out of the agent's image; a file that containers may mount."""
-    target = tmp_path_factory.mktemp("binary") / "mltunnel"
-    created = engine.docker("create", "mltunnel")
-    try:
-        engine.docker("cp", f"{created}:/usr/bin/mltunnel", target)
-    finally:
-        engine.docker("rm", created)
-    return target
+    return once("binary", lambda directory: copy_out("mltunnel", "/usr/bin/mltunnel", directory)) / "mltunnel"
 
 
 @pytest.fixture

@@ -152,14 +152,7 @@ class Project:
         )  # fmt: skip
 
     def load(self, command, port, timeout=180, **options):
-        argv = ["load", command, "--to", f"frps:{port}"]
-        for name, value in options.items():
-            argv += [f"--{name.replace('_', '-')}", *([str(value)] if value != "" else [])]
-        done = call("docker", "exec", self.container("api"), *argv, timeout=timeout, check=False)
-        assert done.returncode in (0, 1), done.stderr
-        report = json.loads(done.stdout)
-        assert report["exact"], report
-        return report
+        return load(["docker", "exec", self.container("api"), "load"], command, f"frps:{port}", timeout, options)
 
     def wait_answer(self, ident, timeout):
         """When both ports answered again, in s of the engine's clock, which is ours."""
@@ -186,12 +179,22 @@ class Site:
 
     def __init__(self):
         self.network = label_of_run()
+        self._names = []
         docker("network", "create", "--internal", self.network)
 
-    def run(self, image, *argv, options=()):
-        """Its name; who goes away is still there to be asked, until close()."""
+    def run(self, image, *argv, options=(), beside=None):
+        """Its name; who goes away is still there to be asked, until close(). beside: whose network namespace it shares."""
         name = label_of_run()
-        docker("run", "-d", "--name", name, "--network", self.network, *options, image, *argv)
+        self._names.append(name)
+        network = f"container:{beside}" if beside else self.network
+        docker("run", "-d", "--name", name, "--network", network, *options, image, *argv)
+        return name
+
+    def start_node(self, *argv, port=8081):
+        """It answers at its management port."""
+        name = self.run("mltunnel-standin", *argv)
+        ask = ["docker", "exec", name, "curl", "-fs", f"http://127.0.0.1:{port}/readyz"]
+        wait_until("a node that is ready", lambda: call(*ask, check=False).returncode == 0, 20)
         return name
 
     def start_server(self, *more):
@@ -216,10 +219,26 @@ class Site:
             timeout=timeout + 40, check=check,
         )  # fmt: skip
 
+    def load(self, command, port, timeout=180, **options):
+        argv = ["docker", "run", "--rm", "--network", self.network, "--entrypoint", "load", "mltunnel-api"]
+        return load(argv, command, f"{self.SERVER}:{port}", timeout, options)
+
     def close(self):
-        for name in docker("ps", "-aq", "--filter", f"network={self.network}").split():
+        for name in reversed(self._names):
             call("docker", "rm", "-f", "-v", name, check=False)
         docker("network", "rm", self.network)
+
+
+def load(before, command, to, timeout, options):
+    """The report of tests/peer's load generator, all of which was right. An option of True is one without a value."""
+    argv = [*before, command, "--to", to]
+    for name, value in options.items():
+        argv += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    done = call(*argv, timeout=timeout, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    report = json.loads(done.stdout)
+    assert report["exact"], report
+    return report
 
 
 def logs(name):

@@ -31,7 +31,7 @@ def results(found):
 def node(site):
     """A ready node, whose network namespace an agent may share."""
     site.start_server()
-    return site.run("mltunnel-standin")
+    return site.start_node()
 
 
 def beside(node):
@@ -96,7 +96,7 @@ def test_few_descriptors(site, node):
 
 def test_node_that_everybody_can_reach(site):
     site.start_server()
-    node = site.run("mltunnel-standin", "mocknode", "--inference", "127.0.0.1:5000", "--management", "0.0.0.0:8080")
+    node = site.start_node("mocknode", "--inference", "127.0.0.1:5000", "--management", "0.0.0.0:8080", port=8080)
     ports = ["-e", "MLTUNNEL_INFERENCE_PORT=5000", "-e", "MLTUNNEL_POC_PORT=8080"]
     status, found = check(*beside(node), *site.settings("0026"), *ports)
     assert status == 0 and results(found)["exposure"] == ["warn"] and "8080" in found["exposure"][0]["text"]

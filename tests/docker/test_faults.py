@@ -33,6 +33,7 @@ def all_silent(project):
         assert project.curl(f"http://frps:1{ident}/health", timeout=2, check=False).returncode != 0, ident
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("ident", IDS)
 def test_container_restart(project, ident):
     agent = project.agent(ident)
@@ -44,6 +45,7 @@ def test_container_restart(project, ident):
     back_after(project, began, BACK_S, ident)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("ident", IDS)
 def test_killed_agent_comes_back_by_its_restart_policy(project, ident):
     """From outside, as the kernel would do it: the engine then keeps its promise to start it again."""
