@@ -58,6 +58,28 @@ def test_a_skip_is_told_otherwise(capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 1 skipped"
 
 
+def test_a_machine_without_an_engine_is_told_and_no_failure(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(suite, "LOGS", tmp_path)
+    monkeypatch.setattr(suite, "HOME", tmp_path)
+    tally = suite.Tally(strict=True)
+    tally.add("part", [("a", "pass")], 0.1)
+    before = ["sh", "-c", "echo engine: the kernel refuses; exit 77"]
+    assert suite.run_pytest(tally, "docker", "tests/docker", [], before=before) == suite.CANNOT_RUN
+    assert tally.finish() == 0
+    told = capsys.readouterr().out.splitlines()
+    assert "SKIP  docker: NOT RUN: engine: the kernel refuses" in told
+    assert told[-1] == "1 passed, 0 failed, 1 skipped"
+
+
+def test_an_engine_that_is_broken_is_a_failure(monkeypatch, tmp_path):
+    monkeypatch.setattr(suite, "LOGS", tmp_path)
+    monkeypatch.setattr(suite, "HOME", tmp_path)
+    tally = suite.Tally(strict=True)
+    before = ["sh", "-c", "echo engine: set up wrongly; exit 1"]
+    suite.run_pytest(tally, "docker", "tests/docker", [], may_retry=True, before=before)
+    assert tally.finish() == 1
+
+
 def test_a_run_of_nothing_fails():
     assert suite.Tally(strict=False).finish() == 1
 
