@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* env.c - the configuration in environment variables. Floor 6.
  *
- * Three tables: what describes the MLNode (environment mode only), what sets a struct conf (also
- * over a file), and what is known but refused. NODE_ID, ID_PREFIX, API_NODE and API_NODES
+ * Two tables: what describes the MLNode (environment mode only), and what sets a struct conf (also
+ * over a file). NODE_ID, ID_PREFIX, API_NODE and API_NODES
  * are of no use here yet, and the image sets them anyway: they are not looked at. */
 #include "agent/front/env.h"
 
@@ -15,6 +15,7 @@
 #include "proto/base/text.h"
 
 #define ENV_SERVER_PORT 7200 /* where the frps of a network node listens */
+#define ENV_ADMIN_PORT 7400  /* frp's example of webServer.port */
 #define ENV_PREFIX "MLTUNNEL_"
 #define ENV_STATE_DIR "/etc/frp" /* FRP_CONFIG_DIR in the image */
 #define ENV_GRACE_MAX_MS 3600000
@@ -94,6 +95,20 @@ static int env_set_ca(const struct key *k, void *at, const char *value)
 				      : key_file(k, &tls->ca_file, value);
 }
 
+/* Whether other machines may reach it there is a question for conf_check(). */
+static int env_set_admin(const struct key *k, void *at, const char *value)
+{
+	struct conf_web *web = at;
+	struct text_hostport hp;
+
+	(void) k;
+	if (text_parse_hostport(value, ENV_ADMIN_PORT, &hp) != 0 ||
+	    (!text_is_ip(hp.host) && strcmp(hp.host, "localhost") != 0))
+		return KEY_E_BAD;
+	web->port = hp.port;
+	return key_store(&web->addr, hp.host);
+}
+
 static int env_set_state_dir(const struct key *k, void *at, const char *value)
 {
 	struct conf *c = at;
@@ -130,7 +145,8 @@ static const struct key conf_keys[] = {
 	    .max = 100),
 	KEY("MLTUNNEL_REMOTE_ADDR_FILE", key_text, offsetof(struct conf, remote_addr_file), "the path of a file"),
 	KEY("MLTUNNEL_STATE_DIR", env_set_state_dir, 0, "the path of a folder"),
-	KEY("MLTUNNEL_ADMIN", NULL, 0, NULL),
+	KEY("MLTUNNEL_ADMIN", env_set_admin, offsetof(struct conf, web),
+	    "the address of the admin API, numeric or localhost, and its port (127.0.0.1:7400)"),
 };
 /* clang-format on */
 

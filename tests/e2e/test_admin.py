@@ -468,3 +468,23 @@ def test_reload_of_a_wrong_file_is_told(admin):
     assert "success" not in out
     assert "80x" in err
     assert admin.agent.is_running()
+
+
+def test_of_an_mlnode_without_a_file(lab):
+    """Where the environment is all there is: metrics, readiness, and the end by a command."""
+    port = network.free_port()
+    env = {"MLTUNNEL_ADMIN": f"127.0.0.1:{port}"}
+    agent = lab.start_agent(**env)
+    network.wait_listening(port)
+    assert network.get(port, "/readyz")[0] == 200
+    status, text = network.get(port, "/metrics")
+    assert status == 200 and b"\nmltunnel_" in text
+    done = subprocess.run([agent_program(), "stop"], env=lab.env(**env), capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert agent.wait(timeout=5) == 0
+
+
+def test_variable_that_would_open_it_to_other_machines(lab):
+    agent = lab.start_agent(want_up=False, MLTUNNEL_ADMIN="0.0.0.0:7400")
+    assert agent.wait() == 2
+    assert agent.find('the admin API at "0.0.0.0" would be open to other machines')
