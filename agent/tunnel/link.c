@@ -11,6 +11,7 @@
 #include "agent/base/loop.h"
 #include "agent/net/dial.h"
 #include "agent/net/hop.h"
+#include "agent/net/netwatch.h"
 #include "agent/net/resolve.h"
 #include "agent/net/tls.h"
 #include "agent/tunnel/advice.h"
@@ -331,6 +332,13 @@ int link_open_for_user(struct link *l, struct link_server *server, const struct 
 		       void *arg)
 {
 	return link_start(l, server, ops, arg, /* is_for_user= */ true);
+}
+
+bool link_has_moved(const struct link *l)
+{
+	int fd;
+
+	return uv_fileno((const uv_handle_t *) &l->conn.tcp, &fd) == 0 && netwatch_has_moved(fd);
 }
 
 void link_close(struct link *l)

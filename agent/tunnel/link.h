@@ -71,5 +71,7 @@ int link_open(struct link *l, struct link_server *server, const struct link_ops 
 /* The same for a work connection: not with one of the last descriptors. */
 int link_open_for_user(struct link *l, struct link_server *server, const struct link_ops *ops,
 		       void *arg);
+/* READY, but from an address that this machine has no more: nothing will come through. */
+bool link_has_moved(const struct link *l);
 /* Idempotent; on_gone() follows from the loop, once. */
 void link_close(struct link *l);

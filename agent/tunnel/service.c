@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/base/log.h"
 #include "agent/conf/diff.h"
+#include "agent/net/netwatch.h"
 #include "agent/tunnel/facts.h"
 #include "agent/tunnel/uplink.h"
 
@@ -16,6 +18,7 @@ struct service {
 	service_ended_fn *on_ended;
 	void *arg;
 	struct uplink *uplink;
+	struct netwatch *network; /* NULL: the kernel does not tell */
 	bool is_stopping;
 };
 
@@ -53,8 +56,20 @@ void service_watch(struct service *s, service_news_fn *on_news, void *arg)
 	uplink_watch(s->uplink, on_news, arg);
 }
 
+static void service_on_network(void *arg)
+{
+	struct service *s = arg;
+
+	uplink_on_network(s->uplink);
+}
+
 void service_start(struct service *s)
 {
+	int err = netwatch_new(&s->network, s->loop, service_on_network, s);
+
+	if (err != 0)
+		log_debug(s->loop->log, "changes of the network are found by their effect", "error",
+			  strerror(-err));
 	uplink_start(s->uplink);
 }
 
@@ -99,6 +114,7 @@ struct service *service_free(struct service *s)
 {
 	if (s == NULL)
 		return NULL;
+	s->network = netwatch_free(s->network);
 	s->uplink = uplink_free(s->uplink);
 	s->conf = conf_free(s->conf);
 	free(s);

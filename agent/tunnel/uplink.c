@@ -424,6 +424,15 @@ void uplink_start(struct uplink *u)
 	uplink_arm(u);
 }
 
+void uplink_on_network(struct uplink *u)
+{
+	if (u->client != NULL && link_has_moved(&u->link))
+		uplink_on_lost(u, "the address of this machine has changed", /* is_clean= */ false);
+	retry_hurry(&u->retry, loop_now_ms(u->loop));
+	if (u->state == UPLINK_STATE_WAITING)
+		uplink_arm(u);
+}
+
 void uplink_leave(struct uplink *u, uint64_t grace_ms)
 {
 	u->is_ending = true;

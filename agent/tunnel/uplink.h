@@ -34,6 +34,9 @@ void uplink_start(struct uplink *u);
  * settings of the server that have changed make it connect anew. 0, or negated errno (the log says
  * why) and nothing has changed: -ESHUTDOWN when it is ending. */
 int uplink_reload(struct uplink *u, const struct conf *conf);
+/* Addresses, links or routes of this machine have changed: a session from an address that is gone
+ * is lost, and who waits for a try tries now. */
+void uplink_on_network(struct uplink *u);
 /* Close the proxies, let joined connections finish until @grace_ms have passed, then end. */
 void uplink_leave(struct uplink *u, uint64_t grace_ms);
 /* End now. */

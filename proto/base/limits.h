@@ -62,6 +62,8 @@
 #define WAIT_READY_MS 1000         /* between two questions to a node that is not ready */
 #define WAIT_READY_CALM_MS 5000    /* the same, to see whether one that was ready is still there */
 #define WAIT_READY_ANSWER_MS 5000  /* for the answer: the network node's poll waits as long */
+#define WAIT_SETTLE_MS 100         /* calm after news of addresses and links, before they are acted on */
+#define WAIT_SETTLE_MAX_MS 500     /* the longest that one of them waits for calm */
 #define WAIT_SECOND_COPY_MS 15000  /* a second agent waits this long for the first to end */
 
 #define WAIT_SYN_ACK_MS 75000 /* stock peers give up a session whose SYN stays unanswered this long */
