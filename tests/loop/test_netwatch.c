@@ -149,7 +149,8 @@ static void test_news_without_an_end_are_told_all_the_same(void **state)
 /* A connection from 192.168.7.2 to a listener at 10.1.0.1, both here. */
 static int connect_them(int *ret_listener)
 {
-	struct sockaddr_in there = address_of("10.1.0.1", 7000), here = address_of("192.168.7.2", 0);
+	struct sockaddr_in there = address_of("10.1.0.1", 7000),
+			   here = address_of("192.168.7.2", 0);
 	int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_int_equal(bind(listener, (struct sockaddr *) &there, sizeof(there)), 0);
