@@ -486,6 +486,7 @@ static void wrap_rst(struct end e)
 {
 	struct wrap *w = e.item;
 
+	w->is_rst_due = false; /* it need not be told */
 	if (w->is_over)
 		return;
 	wrap_end(w);

@@ -19,6 +19,21 @@ static void health_done(struct health *h, const char *error);
 
 /* -- one connection -- */
 
+/* Of the answer; 0: there was none, or it is not HTTP. */
+static int health_status(const struct health *h)
+{
+	int status = 0;
+
+	if (h->head_len < STATUS_LEN || memcmp(h->head, "HTTP/1.", 7) != 0 || h->head[8] != ' ')
+		return 0;
+	for (int i = 9; i < STATUS_LEN; i++) {
+		if (h->head[i] < '0' || h->head[i] > '9')
+			return 0;
+		status = status * 10 + (h->head[i] - '0');
+	}
+	return status;
+}
+
 static void health_on_data(void *arg, struct span data)
 {
 	struct health *h = arg;
@@ -30,10 +45,7 @@ static void health_on_data(void *arg, struct span data)
 	h->head_len += part.len;
 	if (h->head_len < STATUS_LEN)
 		return;
-	if (memcmp(h->head, "HTTP/1.", 7) == 0 && h->head[8] == ' ' && h->head[9] == '2')
-		health_done(h, NULL);
-	else
-		health_done(h, "the answer is not a 2xx");
+	health_done(h, health_status(h) / 100 == 2 ? NULL : "the answer is not a 2xx");
 }
 
 static void health_on_eof(void *arg)
@@ -79,21 +91,6 @@ static const struct conn_ops health_ops = {
 static void health_wait(struct health *h)
 {
 	timer_set(&h->timer, loop_now_ms(h->loop) + h->conf->health.interval_ms);
-}
-
-/* Of the answer; 0: there was none, or it is not HTTP. */
-static int health_status(const struct health *h)
-{
-	int status = 0;
-
-	if (h->head_len < STATUS_LEN || memcmp(h->head, "HTTP/1.", 7) != 0)
-		return 0;
-	for (int i = 9; i < STATUS_LEN; i++) {
-		if (h->head[i] < '0' || h->head[i] > '9')
-			return 0;
-		status = status * 10 + (h->head[i] - '0');
-	}
-	return status;
 }
 
 /* The question is answered: @error is NULL when the service is well. */

@@ -20,10 +20,8 @@
 #include "proto/base/secret.h"
 
 /* As it may stand in a line; servers make hex digits. */
-static bool is_clean(const char *id)
+static bool is_clean(const char *id, size_t len)
 {
-	size_t len = strlen(id);
-
 	for (size_t i = 0; i < len; i++)
 		if (id[i] <= ' ' || id[i] > '~')
 			return false;
@@ -59,8 +57,8 @@ static void file_read(const char *path, char ret_id[static LIMIT_RUN_ID + 1])
 	(void) close(fd); /* only read */
 	if (n > 0 && text[n - 1] == '\n') {
 		text[n - 1] = '\0';
-		if (is_clean(text))
-			memcpy(ret_id, text, strlen(text) + 1);
+		if (is_clean(text, (size_t) n - 1)) /* a NUL is not */
+			memcpy(ret_id, text, (size_t) n);
 	}
 	secret_wipe(text, sizeof(text));
 }
@@ -137,7 +135,7 @@ void runfile_keep(struct runfile *f, const struct conf *conf, const char *id)
 		return;
 	if (id[0] == '\0')
 		runfile_remove(f, path);
-	if (!is_clean(id))
+	if (!is_clean(id, strlen(id)))
 		return;
 	err = file_write(path, id);
 	if (err != 0)

@@ -7,6 +7,7 @@
 #include "proto/base/bytes.h"
 #include "proto/session/client.h"
 #include "proto/session/mux.h"
+#include "proto/wire/aead.h"
 #include "proto/wire/cfb.h"
 #include "proto/wire/mframe.h"
 #include "tests/fuzz/fuzz.h"
@@ -16,10 +17,12 @@
 struct fuzz_session {
 	struct client *c;
 	struct roster roster;
-	struct layer *layer; /* of the server's control channel, once logged in */
+	enum wire wire;
+	struct hello_client offer; /* v2: ours */
+	struct layer *layer;	   /* of the server's control channel, once logged in */
 	struct client_work *works[FUZZ_WORKS];
 	size_t unconsumed[FUZZ_WORKS];
-	bool is_over[FUZZ_WORKS];
+	bool is_over[FUZZ_WORKS], is_unanswered[FUZZ_WORKS];
 	bool is_dead, is_mux;
 	uint64_t now_ms;
 	uint32_t split;
@@ -49,7 +52,7 @@ static void on_event(struct fuzz_session *f, const struct client_event *ev)
 		}
 		f->works[i] = ev->work;
 		f->unconsumed[i] = 0;
-		f->is_over[i] = false;
+		f->is_over[i] = f->is_unanswered[i] = false;
 		return;
 	}
 	if (ev->work != NULL) {
@@ -60,7 +63,13 @@ static void on_event(struct fuzz_session *f, const struct client_event *ev)
 		MUST(ev->data.len > 0);
 		f->unconsumed[i] += ev->data.len;
 	}
-	if (ev->kind == CLIENT_EV_RST)
+	if (ev->kind == CLIENT_EV_VISIT_OPEN || ev->kind == CLIENT_EV_VISIT_REFUSED) {
+		MUST(f->is_unanswered[i]);
+		f->is_unanswered[i] = false;
+	} else if (ev->work != NULL) {
+		MUST(!f->is_unanswered[i]);
+	}
+	if (ev->kind == CLIENT_EV_RST || ev->kind == CLIENT_EV_VISIT_REFUSED)
 		f->is_over[i] = true;
 	if (ev->kind == CLIENT_EV_DEAD) {
 		MUST(ev->text != NULL && ev->cause != CLIENT_CAUSE_NONE &&
@@ -106,16 +115,31 @@ static void feed_on(struct fuzz_session *f, uint32_t id, uint16_t flags, struct 
 	feed(f, body);
 }
 
-/* A v1 message whose body is the next bytes of the input, encrypted on the control channel. */
+static void put_header(struct fuzz_session *f, uint8_t type, size_t len, struct buf *out)
+{
+	uint8_t header[10];
+
+	if (f->wire == WIRE_V1) {
+		header[0] = type;
+		bytes_put_u64(header + 1, len);
+		MUST(buf_add(out, span_of(header, 9)) == 0);
+		return;
+	}
+	bytes_put_u32(header, 16 << 16); /* a message, no flags */
+	bytes_put_u32(header + 4, (uint32_t) (2 + len));
+	bytes_put_u16(header + 8, (uint16_t) msg_type_of_byte(type));
+	MUST(buf_add(out, span_of(header, 10)) == 0);
+}
+
+/* A message of @type, as v1 calls it, whose body is the next bytes of the input; encrypted on the
+ * control channel. */
 static void say(struct fuzz_session *f, uint32_t id, uint8_t type, struct span body)
 {
 	struct buf plain, wire;
-	uint8_t len[8];
 
 	buf_init(&plain, 4096);
 	buf_init(&wire, 8192);
-	bytes_put_u64(len, body.len);
-	MUST(buf_add(&plain, span_of(&type, 1)) == 0 && buf_add(&plain, span_of(len, 8)) == 0);
+	put_header(f, type, body.len, &plain);
 	MUST(buf_add(&plain, body) == 0);
 	if (id == 1 && f->layer != NULL)
 		MUST(layer_encode(f->layer, buf_span(&plain), &wire) == 0);
@@ -126,14 +150,56 @@ static void say(struct fuzz_session *f, uint32_t id, uint8_t type, struct span b
 	buf_deinit(&wire);
 }
 
+/* The server's hello; what the control channel will be encrypted with. */
+static struct layer *accept_hello(struct fuzz_session *f)
+{
+	struct hello_server h = { .kind = f->offer.kinds[f->is_mux ? 0 : 1] };
+	struct aead_params p = { .kind = h.kind, .nonce = h.random };
+	struct buf offer, answer, frame;
+	struct hello_keys keys;
+	struct layer *layer;
+
+	buf_init(&offer, 4096);
+	buf_init(&answer, 4096);
+	buf_init(&frame, 4096);
+	MUST(hello_encode_client(&f->offer, &offer) == 0);
+	MUST(hello_encode_server(&h, &answer) == 0);
+	MUST(frame_encode_hello(FRAME_SERVER_HELLO, buf_span(&answer), &frame) == 0);
+	MUST(hello_derive(span_str("t"), buf_span(&offer), buf_span(&answer), h.kind, &keys) == 0);
+	p.key_out = keys.server_to_client;
+	p.key_in = keys.client_to_server;
+	MUST(aead_new(&layer, &p) == 0);
+	feed_on(f, 1, 0, buf_span(&frame));
+	buf_deinit(&offer);
+	buf_deinit(&answer);
+	buf_deinit(&frame);
+	return layer;
+}
+
 static void accept_login(struct fuzz_session *f)
 {
 	static const uint8_t iv[16];
+	struct layer *layer;
 
 	if (f->layer != NULL)
 		return;
+	if (f->wire == WIRE_V2)
+		layer = accept_hello(f);
+	else
+		MUST(cfb_new(&layer, span_str("t"), iv) == 0);
 	say(f, 1, '1', span_str("{\"run_id\":\"r\"}"));
-	MUST(cfb_new(&f->layer, span_str("t"), iv) == 0);
+	f->layer = layer;
+}
+
+static void visit(struct fuzz_session *f, size_t i)
+{
+	const struct visit_params p = { .proxy_name = "far", .secret_key = span_str("key") };
+
+	if (client_open_visit(f->c, &p, NULL, &f->works[i]) != 0)
+		return;
+	f->unconsumed[i] = 0;
+	f->is_over[i] = false;
+	f->is_unanswered[i] = true;
 }
 
 static void use_work(struct fuzz_session *f, uint8_t what, size_t i)
@@ -142,8 +208,12 @@ static void use_work(struct fuzz_session *f, uint8_t what, size_t i)
 	uint8_t *dst;
 	size_t cap;
 
-	if (w == NULL)
+	if (w == NULL) {
+		visit(f, i);
 		return;
+	}
+	if (f->is_unanswered[i]) /* it may be given up, or waited for */
+		what = 3;
 	switch (what % 6) {
 	case 0:
 		if (client_reserve(f->c, w, &dst, &cap) == 0) {
@@ -202,9 +272,10 @@ static void step(struct fuzz_session *f, struct span *in)
 		*in = span_skip(*in, body.len);
 		say(f, 1, (uint8_t) "r24cpsohw"[what / 8 % 9], body);
 		break;
-	case 2: /* the start of a work connection, its body in the input */
+	case 2: /* the start of a work connection, or the answer to a visit, its body in the input
+		 */
 		*in = span_skip(*in, body.len);
-		say(f, 3 + 2 * (what / 8 % 16u), 's', body);
+		say(f, 3 + 2 * (what / 8 % 16u), what / 8 < 16 ? 's' : '3', body);
 		break;
 	case 3: say(f, 3 + 2 * (arg % 16u), 's', span_str("{\"proxy_name\":\"one\"}")); break;
 	case 4: /* payload, FIN, RST */
@@ -229,6 +300,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct msg_new_proxy one = { .name = "one", .type = "tcp" },
 					  two = { .name = "two", .type = "tcp" };
+	static const enum prim_aead_kind kinds[] = { PRIM_AEAD_AES_256_GCM,
+						     PRIM_AEAD_XCHACHA20_POLY1305 };
 	struct client_params p = { .n_streams_max = 12, .heartbeat_ms = 30000 };
 	struct fuzz_session f = { .now_ms = 99999999 };
 	struct span in = span_of(data, size);
@@ -242,7 +315,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(roster_add(&f.roster, &one, NULL, &i) == 0 &&
 	     roster_add(&f.roster, &two, NULL, &i) == 0);
 	p.is_mux = f.is_mux;
-	p.login.wire = WIRE_V1;
+	f.wire = (flags & 32) != 0 ? WIRE_V2 : WIRE_V1;
+	f.offer = (struct hello_client){ .kinds = kinds, .n_kinds = 2, .offer_udp_binary = true };
+	p.login.wire = f.wire;
+	p.login.hello = f.offer;
+	p.login.is_question = f.wire == WIRE_V1 && (flags & 64) != 0;
 	p.login.token = span_str("t");
 	MUST(client_new(&f.c, &p, &f.roster, f.now_ms) == 0);
 	events(&f);

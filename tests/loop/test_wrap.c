@@ -211,6 +211,23 @@ static void test_resets(void **state)
 	}
 }
 
+static void test_a_failure_is_not_told_to_a_user_who_resets(void **state)
+{
+	struct rig r = { .loop = new_loop() };
+
+	(void) state;
+	assert_int_equal(rig_init(&r, &kinds[1], NULL, 1), 0);
+	assert_int_equal(buf_add(&r.down_wire, span_str("GET / HTTP/1.1")), 0);
+	deliver(&r, 1000);
+	assert_true(r.is_rst); /* the user hears of it from the loop */
+	end_rst(r.e);
+	spin(&r);
+	assert_false(r.has_rst);
+	end_forget(r.e);
+	rig_deinit(&r);
+	(void) loop_free(r.loop); /* always NULL */
+}
+
 /* What was committed before end_fin() is sent after end_forget() as well; what arrives is dropped.
  */
 static void test_lingering(void **state)
@@ -373,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_a_bomb_is_bounded),
 		cmocka_unit_test(test_a_damaged_stream_is_reset),
 		cmocka_unit_test(test_resets),
+		cmocka_unit_test(test_a_failure_is_not_told_to_a_user_who_resets),
 		cmocka_unit_test(test_lingering),
 		cmocka_unit_test(test_a_shared_limit),
 		cmocka_unit_test(test_each_allocation_may_fail),

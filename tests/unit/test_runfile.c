@@ -143,6 +143,7 @@ static void test_file_that_cannot_be_believed(void **state)
 	struct place *p = *state;
 	char path[PATH_MAX], target[PATH_MAX + 8];
 	struct runfile f;
+	FILE *f_with_nul;
 
 	runfile_init(&f, p->conf, NULL);
 	runfile_keep(&f, p->conf, ID);
@@ -152,6 +153,14 @@ static void test_file_that_cannot_be_believed(void **state)
 		write_file(path, texts[i], 0600);
 		assert_next_start_has(p->conf, "");
 	}
+	f_with_nul = fopen(path, "w");
+	assert_non_null(f_with_nul);
+	assert_int_equal(fwrite("01\0"
+				"23\n",
+				1, 6, f_with_nul),
+			 6);
+	assert_int_equal(fclose(f_with_nul), 0);
+	assert_next_start_has(p->conf, "");
 	write_file(path, ID "\n", 0600);
 	assert_next_start_has(p->conf, ID);
 	write_file(path, ID "\n", 0640);
