@@ -98,9 +98,9 @@ def test_f17_end_after_data(lab):
     return {"up": sum(upload(lab, i) for i in range(15)), "down": sum(download(lab, i) for i in range(15))}
 
 
-@row("F17", {"RST": 5.0, "FIN": 5.0}, servers=BOTH, unit="ms", is_alone=True, is_for_stock=True)
+@row("F17", {"RST": 1.0, "FIN": 1.0}, servers=BOTH, unit="ms", is_alone=True, is_for_stock=True)
 def test_f17_abort(lab):
-    """From the user through server and agent to the service."""
+    """From the user through server and agent to the service, half of fifteen."""
     start(lab)
     log = f"127.0.0.1:{lab.node.management}"
     return {how: statistics.median(lab.load("abort", how=how.lower(), what="sse", log=log)["seen_after_ms"]
