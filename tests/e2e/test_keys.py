@@ -2,6 +2,7 @@
 # test_keys.py - every key of a configuration file: what the server or the service sees of it, or how it is refused. A
 # key of agent/conf/keys.c without a row here is a failure.
 
+import ast
 import base64
 import contextlib
 import hashlib
@@ -171,11 +172,31 @@ def test_every_accepted_key_has_a_row(name):
     assert {key for key, is_accepted in table(name).items() if is_accepted} == TABLES[name]
 
 
-@pytest.mark.parametrize("shown", sorted({*COMMON_SHOWN.values(), *PROXY_SHOWN.values(), *VISITOR_SHOWN.values()}))
-def test_rows_name_tests_that_exist(shown):
+def source_with_helpers(shown):
+    """The test, and what of its own file it uses: functions, fixtures, tables."""
     file, _, test = shown.rpartition("::")
     text = (TESTS / (file or "test_keys.py")).read_text()
-    assert re.search(rf"^def {re.escape(test)}\(", text, re.MULTILINE)
+    known = {}
+    for node in ast.parse(text).body:
+        for target in node.targets if isinstance(node, ast.Assign) else [node]:
+            known[getattr(target, "name", getattr(target, "id", None))] = node
+    found, wanted = {}, [test]
+    while wanted:
+        name = wanted.pop()
+        if name not in found and name in known:
+            found[name] = ast.get_source_segment(text, known[name])
+            wanted += [getattr(part, "id", getattr(part, "arg", None)) for part in ast.walk(known[name])]
+    return found.get(test) and "\n".join(found.values())
+
+
+SHOWN = [item for rows in (COMMON_SHOWN, PROXY_SHOWN, VISITOR_SHOWN) for item in rows.items()]
+
+
+@pytest.mark.parametrize("key, shown", SHOWN)
+def test_rows_name_tests_that_set_the_key(key, shown):
+    source = source_with_helpers(shown)
+    assert source, "there is such a test"
+    assert re.search(rf"\b{key.rpartition('.')[2]}\b", source), source
 
 
 # ---- refused, and without effect
