@@ -14,7 +14,8 @@ import subprocess
 import pytest
 
 import network
-from peers import agent_program, clean_env
+from peers import IS_STOCK, NEW, OLD, agent_program, clean_env, peer_dir
+from program import Program
 
 USER, PASSWORD = "admin", "p:ss word"
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}
@@ -437,9 +438,9 @@ def test_log_file_that_cannot_be_opened(lab):
 # ---- the commands
 
 
-def command(admin, *words):
+def command(admin, *words, program=None):
     """Exit status, stdout, stderr."""
-    argv = [agent_program(), *words, "-c", admin.path]
+    argv = [program or agent_program(), *words, "-c", admin.path]
     env = clean_env(admin.lab.directory)
     done = subprocess.run(argv, capture_output=True, env=env, text=True, timeout=20, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -459,6 +460,83 @@ def test_commands(lab):
     assert command(admin, "stop")[:2] == (0, "stop success\n")
     assert admin.agent.wait(timeout=3) == 0
     assert command(admin, "status")[0] == 1
+
+
+OF_ALL_TYPES = """
+[t-with-a-long-name]
+type = tcp
+local_port = 1
+remote_port = 0
+
+[u]
+type = udp
+local_port = 2
+remote_port = 0
+
+[refused]
+type = http
+local_port = 3
+custom_domains = a.example,b.example
+
+[m]
+type = tcpmux
+local_port = 4
+multiplexer = httpconnect
+custom_domains = c.example
+
+[s]
+type = stcp
+local_port = 5
+sk = x
+"""
+
+
+@pytest.mark.skipif(IS_STOCK, reason="it is compared with itself")
+@pytest.mark.parametrize("version", (OLD, NEW))
+def test_frpcs_own_commands_work_on_it_and_print_the_same(new_lab, version):
+    lab = new_lab()
+    lab.start_frps(extra=[f"tcpmuxHTTPConnectPort = {network.free_port()}"])
+    admin = Admin(lab)
+    with admin.path.open("a") as file:
+        file.write(OF_ALL_TYPES)
+    stock = peer_dir() / f"frpc-{version}"
+
+    def by_stock(word):
+        # frpc says of each INI file, on standard output, that it is deprecated.
+        status, out, _ = command(admin, word, program=stock)
+        return status, re.sub(r"(?m)^WARNING: ini format.*\n", "", out)
+
+    assert by_stock("reload") == (0, "reload success\n")
+    network.wait_until(lambda: admin.status()["s"]["status"] == "running", "all are asked for")
+    network.wait_until(lambda: admin.status()["refused"]["status"] == "start error", "one is refused")
+    ours = command(admin, "status")
+    assert ours[:2] == by_stock("status")
+    assert "start error" in ours[1] and "vhost http port is not set" in ours[1]
+    assert by_stock("stop") == (0, "stop success\n")
+    assert admin.agent.wait(timeout=3) == 0
+
+
+@pytest.mark.skipif(IS_STOCK, reason="it is compared with itself")
+@pytest.mark.parametrize("version", (OLD, NEW))
+def test_commands_work_on_a_stock_client(new_lab, version):
+    lab = new_lab()
+    lab.start_frps()
+    port = network.free_port()
+    path = lab.ini(common=[f"admin_port = {port}", "admin_user = u", "admin_pwd = w", "login_fail_exit = false"])
+    stock = lab.keep(Program("frpc", [peer_dir() / f"frpc-{version}", "-c", path], clean_env(lab.directory)))
+    network.wait_listening(port)
+    lab.wait_up()
+
+    def ours(word):
+        argv = [agent_program(), word, "-c", path]
+        done = subprocess.run(argv, capture_output=True, env=clean_env(lab.directory), text=True, timeout=20, check=False)
+        return done.returncode, done.stdout
+
+    status, out = ours("status")
+    assert status == 0 and f"client-mlnode-{lab.client_id}" in out and "running" in out
+    assert ours("reload") == (0, "reload success\n")
+    assert ours("stop") == (0, "stop success\n")
+    assert stock.wait(timeout=5) == 0
 
 
 def test_reload_of_a_wrong_file_is_told(admin):

@@ -2,6 +2,7 @@
 # test_conf.py - configuration files and options as the program takes them; needs no server. MLTUNNEL_BIN names the
 # program.
 
+import json
 import os
 import pathlib
 import signal
@@ -9,6 +10,7 @@ import subprocess
 
 import pytest
 
+import peers
 from program import Program
 from test_cli import DEAD_PORT, START, binary
 
@@ -38,6 +40,27 @@ def test_bad_files_start_nothing(form, tmp_path):
         assert err.split("\n")[0] == f"mltunnel: bad.{form}{message}", content
         n_cases += 1
     assert n_cases >= 40
+
+
+def without_ours(value):
+    """The same without the keys that frpc does not have."""
+    if isinstance(value, dict):
+        return {key: without_ours(of) for key, of in value.items() if key not in ("format", "systemRoots", "pin")}
+    return [without_ours(of) for of in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("version", (peers.OLD, peers.NEW))
+def test_frpc_takes_a_file_with_all_our_keys(version, tmp_path):
+    """Names and types are frp's: it is as strict as we are. The newer one has three keys more than the old."""
+    tree = without_ours(json.loads((VECTORS / "full.json").read_text()))
+    if version == peers.OLD:
+        del tree["clientID"], tree["transport"]["wireProtocol"]
+        for element in (*tree["proxies"], *tree["visitors"]):
+            element.pop("enabled", None)
+    (tmp_path / "full.json").write_text(json.dumps(tree))
+    argv = [peers.peer_dir() / f"frpc-{version}", "verify", "-c", "full.json"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "frpc: the configuration file full.json syntax is ok\n")
 
 
 def test_verify(tmp_path):
