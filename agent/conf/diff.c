@@ -82,8 +82,6 @@ static const struct diff_field session_fields[] = {
 	CONF(token_exec.command, DIFF_STR, "auth.tokenSource.exec.command"),
 	CONF(token_exec.args, DIFF_STRS, "auth.tokenSource.exec.args"),
 	CONF(token_exec.env, DIFF_PAIRS, "auth.tokenSource.exec.env"),
-	CONF(is_ping_scope, DIFF_BYTES, "auth.additionalScopes"),
-	CONF(is_work_conn_scope, DIFF_BYTES, "auth.additionalScopes"),
 	CONF(user, DIFF_STR, "user"),
 	CONF(client_id, DIFF_STR, "clientID"),
 	CONF(metas, DIFF_PAIRS, "metadatas"),

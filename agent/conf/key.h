@@ -69,7 +69,6 @@ key_set_fn key_size;	   /* size_t; min..max */
 key_set_fn key_seconds;	   /* uint64_t ms; seconds min..max */
 key_set_fn key_keepalive;  /* unsigned; seconds 1..max; negative: 0 */
 key_set_fn key_wire;	   /* enum wire; v1 or v2 */
-key_set_fn key_scope;	   /* struct conf; a name of auth.additionalScopes */
 key_set_fn key_bandwidth;  /* struct conf_proxy; 10KB, 1.5MB */
 key_set_fn key_limit_mode; /* struct conf_proxy; client or server */
 key_set_fn key_proxy_protocol; /* unsigned; v1 or v2 */

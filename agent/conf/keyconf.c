@@ -85,20 +85,6 @@ int key_wire(const struct key *k, void *at, const char *value)
 	return 0;
 }
 
-int key_scope(const struct key *k, void *at, const char *value)
-{
-	struct conf *c = at;
-
-	(void) k;
-	if (strcmp(value, "HeartBeats") == 0)
-		c->is_ping_scope = true;
-	else if (strcmp(value, "NewWorkConns") == 0)
-		c->is_work_conn_scope = true;
-	else
-		return KEY_E_BAD;
-	return 0;
-}
-
 /* Digits, perhaps a point and more digits, then KB or MB, in units of 1024. */
 int key_bandwidth(const struct key *k, void *at, const char *value)
 {

@@ -62,7 +62,8 @@ static const struct key common_keys[] = {
 	KEY("auth.tokenSource.exec.args", key_add, COMMON(token_exec.args), "an argument", .kind = KEY_STRS),
 	KEY("auth.tokenSource.exec.env", key_any, COMMON(token_exec.env), NULL, .kind = KEY_PAIR_LIST,
 	  .is_secret = true),
-	KEY("auth.additionalScopes", key_scope, 0, "\"HeartBeats\" or \"NewWorkConns\"", .kind = KEY_STRS),
+	KEY("auth.additionalScopes", key_words, 0, "\"HeartBeats\" or \"NewWorkConns\"", .kind = KEY_STRS,
+	  .words = "HeartBeats|NewWorkConns"), /* these messages are signed always */
 	KEY("auth.oidc", NULL, 0, "OIDC is not supported by this version; auth.token and auth.tokenSource are"),
 
 	KEY("log.to", key_log_file, COMMON(log_to), "\"console\", or the path of a file"),

@@ -131,8 +131,6 @@ struct conf {
 	char *token;	      /* a secret; "" when none */
 	char *token_file;     /* read again at each login when set; token holds its last content */
 	struct conf_exec token_exec; /* run again at each login when set */
-	bool is_ping_scope,
-		is_work_conn_scope; /* auth.additionalScopes: the server checks these messages */
 	char *user;
 	char *client_id;	 /* Login.client_id */
 	struct conf_pairs metas; /* Login.metas */

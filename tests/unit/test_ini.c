@@ -303,7 +303,6 @@ static void test_every_other_key(void **state)
 	assert_string_equal(c->start.at[1], "v");
 	assert_string_equal(c->metas.at[0].name, "var1");
 	assert_string_equal(c->metas.at[0].value, "x y");
-	assert_true(c->is_ping_scope && c->is_work_conn_scope);
 	assert_int_equal(c->n_proxies, 6);
 	p = &c->proxies[0];
 	assert_true(p->kind == CONF_TYPE_HTTP && p->domains.n == 2 && p->locations.n == 2);

@@ -64,8 +64,6 @@ static const struct pair common_pairs[] = {
 	{ "dns_server = 192.0.2.1", "dnsServer = \"192.0.2.1\"" },
 	{ "start = p,v", "start = [\"p\", \"v\"]" },
 	{ "udp_packet_size = 1400", "udpPacketSize = 1400" },
-	{ "authenticate_heartbeats = true", "auth.additionalScopes = [\"HeartBeats\"]" },
-	{ "authenticate_new_work_conns = true", "auth.additionalScopes = [\"NewWorkConns\"]" },
 	{ "pool_count = 4", "transport.poolCount = 4" },
 	{ "tcp_mux = false", "transport.tcpMux = false" },
 	{ "tcp_mux_keepalive_interval = 7", "transport.tcpMuxKeepaliveInterval = 7" },

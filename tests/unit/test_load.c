@@ -96,7 +96,6 @@ static void assert_full_common(const struct conf *c)
 	assert_string_equal(c->metas.at[0].name, "region");
 	assert_string_equal(c->metas.at[0].value, "north");
 	assert_string_equal(c->token, "t0ken-5ecret");
-	assert_true(c->is_ping_scope && c->is_work_conn_scope);
 	assert_string_equal(c->log_to, "/var/log/mltunnel.log");
 	assert_int_equal(c->log_level, LOG_DEBUG);
 	assert_int_equal(c->log_format, LOG_FORMAT_JSON);
