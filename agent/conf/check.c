@@ -177,8 +177,7 @@ static void check_proxy(const struct conf *c, const struct conf_proxy *proxy, st
 	    (proxy->multiplexer == NULL || strcmp(proxy->multiplexer, "httpconnect") != 0))
 		problems_add(p, "%s: a proxy of type tcpmux needs multiplexer = \"httpconnect\"",
 			     place);
-	if (proxy->health.kind == CONF_HEALTH_HTTP &&
-	    (proxy->health.path == NULL || proxy->health.path[0] != '/'))
+	if (proxy->health.kind == CONF_HEALTH_HTTP && proxy->health.path == NULL)
 		problems_add(p, "%s: a health check by http needs a path, as \"/healthz\"", place);
 	for (size_t i = 0; i < proxy->annotations.n; i++)
 		if (!is_annotation_key(proxy->annotations.at[i].name))

@@ -86,8 +86,8 @@ static const struct key common_keys[] = {
 	KEY("transport.tcpMux", key_bool, COMMON(is_mux), BOOLEAN, .kind = KEY_BOOL),
 	KEY("transport.tcpMuxKeepaliveInterval", key_seconds, COMMON(mux_keepalive_ms), SECONDS, .kind = KEY_INT,
 	  .min = 1, .max = 86400),
-	KEY("transport.poolCount", key_count, COMMON(pool_count), "a number of connections (0-100)", .kind = KEY_INT,
-	  .max = 100),
+	KEY("transport.poolCount", key_count, COMMON(pool_count), "a number of connections (0-10000)", .kind = KEY_INT,
+	  .max = 10000), /* frps takes the lesser of this and its own maximum */
 	KEY("transport.heartbeatInterval", key_beat, COMMON(heartbeat_ms), "a number of seconds (1-86400), or a negative one for never",
 	  .kind = KEY_INT, .min = 1, .max = 86400),
 	KEY("transport.heartbeatTimeout", key_beat, COMMON(heartbeat_timeout_ms),

@@ -218,7 +218,8 @@ static int reader_key(const struct reader *rd, const struct scope *s, const stru
 				 rd->problems);
 	}
 	if (k->types != 0 && s->type != 0 && (k->types & s->type) == 0) {
-		problems_add(rd->problems, "%s: a proxy of type %s has no such key",
+		problems_add(rd->is_strict ? rd->problems : rd->warnings,
+			     "%s: a proxy of type %s has no such key",
 			     reader_put_node(rd, n, n->key_at, path, line), s->type_name);
 		return 0;
 	}

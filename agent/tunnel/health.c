@@ -138,7 +138,9 @@ static void health_request(struct health *h)
 	buf_init(&b, REQUEST_MAX);
 	(void) snprintf(port, sizeof(port), ":%u", (unsigned) h->conf->local_port);
 	append(&b, "GET ");
-	append(&b, c->path != NULL && c->path[0] != '\0' ? c->path : "/");
+	if (c->path == NULL || c->path[0] != '/')
+		append(&b, "/"); /* as frpc does */
+	append(&b, c->path != NULL ? c->path : "");
 	append(&b, " HTTP/1.1\r\nHost: ");
 	append(&b, h->conf->local_host);
 	append(&b, port);

@@ -559,7 +559,8 @@ def test_long_datagrams_are_cut(new_lab):
     assert len(base64.b64encode(b"x" * 100)) < total < len(base64.b64encode(b"x" * 300))
 
 
-def test_health_check(new_lab):
+@pytest.mark.parametrize("path", ("/well", "well"))
+def test_health_check(new_lab, path):
     """Good once, then silent: two questions without an answer within their second withdraw it."""
     lab = new_lab()
     fake = lab.start_fake()
@@ -577,7 +578,7 @@ def test_health_check(new_lab):
         start(
             lab, *PLAIN,
             *proxy(
-                "one", 'healthCheck.type = "http"', 'healthCheck.path = "/well"', "healthCheck.timeoutSeconds = 1",
+                "one", 'healthCheck.type = "http"', f'healthCheck.path = "{path}"', "healthCheck.timeoutSeconds = 1",
                 "healthCheck.intervalSeconds = 1", "healthCheck.maxFailed = 2",
                 'healthCheck.httpHeaders = [{ name = "X-Probe", value = "17" }]', port=port,
             ),

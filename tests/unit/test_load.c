@@ -410,7 +410,7 @@ static void test_unknown_keys_can_be_warnings(void **state)
 {
 	static const char text[] =
 		"user = \"u\"\nusre = \"x\"\n[[proxies]]\nname = \"a\"\ntype = \"tcp\"\n"
-		"localPort = 1\nlocalPrt = 2\n";
+		"localPort = 1\nlocalPrt = 2\ncustomDomains = [\"x\"]\n";
 	struct load_options o = strict;
 	struct loaded f;
 
@@ -421,8 +421,10 @@ static void test_unknown_keys_can_be_warnings(void **state)
 	assert_string_equal(
 		text_of(&f.warnings),
 		"f.toml:2:1: usre: unknown key; the nearest known one is user\n"
-		"f.toml:7:1: proxies[0].localPrt: unknown key; the nearest known one is proxies[0].localPort\n");
+		"f.toml:7:1: proxies[0].localPrt: unknown key; the nearest known one is proxies[0].localPort\n"
+		"f.toml:8:1: proxies[0].customDomains: a proxy of type tcp has no such key\n");
 	assert_string_equal(f.conf->user, "u");
+	assert_int_equal(f.conf->proxies[0].domains.n, 0);
 	unload(&f);
 }
 
