@@ -9,6 +9,7 @@
 
 #include "agent/base/loop.h"
 #include "proto/base/err.h"
+#include "tests/fuzz/fuzz.h"
 
 #define NETKIT_TURNS 5000 /* of the loop, without anything to wait for: more is a hang */
 
