@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flow.h - one end of a byte stream whose every byte is checked: a user behind the server, or the
- * service behind the client. Tests only.
+/* flow.h - one end of a byte stream whose every byte is checked: a user on one side, a service on
+ * the other. Tests only.
  *
  * The user sends a head (id, how many bytes it sends, how many it wants back) and then its bytes;
  * byte i of each direction is a function of id and i. Both read and write by fits and starts. */
@@ -36,6 +36,7 @@ struct flow {
 	const struct flow_ops *ops;
 	void *owner, *handle;
 	enum flow_kind kind;
+	bool is_visited; /* a service whose user may be gone before it is there */
 	/* read-only */
 	uint32_t id, tx_len, rx_len; /* with the head */
 	uint32_t tx, rx, tx_ready;
@@ -49,14 +50,23 @@ struct flow {
 	uint32_t pause_ms;
 };
 
+/* How much a flow may move at most in one direction: mostly little, now and then far more than a
+ * window; @big_pct of them up to 1 MiB. */
+uint32_t flow_size(struct env *e, uint32_t big_pct);
 /* A user who sends @n_up and wants @n_down bytes. */
 void flow_init_user(struct flow *f, uint32_t id, uint32_t n_up, uint32_t n_down);
-void flow_init_service(struct flow *f);
+/* The first bytes of a user, who need not send them any more: they go along with what joins the
+ * stream. */
+struct span flow_take_first(struct flow *f);
+/* The service that user @id comes to. */
+void flow_init_service(struct flow *f, uint32_t id);
 void flow_on_data(struct flow *f, struct span data);
 void flow_on_fin(struct flow *f);
 void flow_on_rst(struct flow *f);
 /* Its session is gone, the handle with it. */
 void flow_on_loss(struct flow *f);
+/* Reset it from this end. */
+void flow_abort(struct flow *f);
 /* Its turn to send. */
 void flow_on_turn(struct flow *f, size_t quantum);
 /* At or after due_ms. */

@@ -55,7 +55,7 @@ static void tap_on_ping(struct tap *t, enum tap_dir dir, uint16_t flags, uint32_
 	enum tap_dir other = dir == TAP_UP ? TAP_DOWN : TAP_UP;
 
 	if ((flags & 1) != 0) {
-		PROMISE(t->env, t->n_pings_due[dir] < 64);
+		PROMISE(t->env, t->n_pings_due[dir] < TAP_PINGS);
 		t->pings_due[dir][t->n_pings_due[dir]++] = id;
 		return;
 	}

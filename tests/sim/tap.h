@@ -9,6 +9,8 @@
 #include "proto/base/span.h"
 #include "tests/sim/env.h"
 
+#define TAP_PINGS 256 /* unanswered; a server that floods asks more than LIMIT_PINGS_PER_S */
+
 enum tap_dir { TAP_UP, TAP_DOWN }; /* client to server, and back */
 
 struct tap_side {
@@ -23,8 +25,8 @@ struct tap {
 	struct tap_side sent[2], arrived[2];
 	uint32_t last_id;
 	/* read-only */
-	size_t n_unacked, n_open;  /* open: not ended by a RST or two FINs */
-	uint32_t pings_due[2][64]; /* ids asked by this side, in order */
+	size_t n_unacked, n_open;	  /* open: not ended by a RST or two FINs */
+	uint32_t pings_due[2][TAP_PINGS]; /* ids asked by this side, in order */
 	size_t n_pings_due[2];
 	uint64_t n_data[2];
 };

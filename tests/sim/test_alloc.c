@@ -9,26 +9,6 @@
 #include <cmocka.h>
 
 #include "tests/sim/sim.h"
-#include "tests/unit/failmalloc.h"
-
-struct failure {
-	size_t left; /* allocations of the agent's machines until it */
-	bool has_failed;
-};
-
-static void on_agent(struct sim *s, bool is_entered)
-{
-	struct failure *f = s->user;
-
-	if (f->has_failed)
-		return;
-	if (is_entered) {
-		failmalloc_at(f->left);
-		return;
-	}
-	f->has_failed = failmalloc_stop();
-	f->left -= f->has_failed ? f->left : failmalloc_count();
-}
 
 static void day_users(struct sim *s)
 {
@@ -42,11 +22,10 @@ static void day_users(struct sim *s)
 /* True: the allocation was reached and failed. */
 static bool day(size_t i)
 {
-	struct failure f = { .left = i };
-	struct sim *s = sim_new(3);
+	struct sim *s = sim_new(3, 1);
+	bool has_failed;
 
-	s->on_agent = on_agent;
-	s->user = &f;
+	s->a->fails_in = i;
 	s->frps.rules.is_gentle = true;
 	assert_true(sim_run_until(s, sim_is_up, 30000) != UINT64_MAX);
 	day_users(s);
@@ -55,14 +34,14 @@ static bool day(size_t i)
 	assert_true(sim_run_until(s, sim_is_up, 30000) != UINT64_MAX);
 	day_users(s);
 	assert_true(sim_run_until(s, sim_is_up, 30000) != UINT64_MAX);
-	sim_leave(s);
+	agent_leave(s->a);
 	sim_run_ms(s, 1000);
-	if (s->client != NULL)
-		client_bye(s->client);
+	agent_bye(s->a);
 	sim_run_ms(s, 1000);
-	assert_true(f.has_failed ? s->n_deaths <= 3 : s->n_deaths == 2);
+	has_failed = s->a->n_failed > 0;
+	assert_true(has_failed ? s->a->n_deaths <= 3 : s->a->n_deaths == 2);
 	s = sim_free(s);
-	return f.has_failed;
+	return has_failed;
 }
 
 static void test_f12_every_allocation_may_fail(void **state)

@@ -10,7 +10,7 @@
 
 static struct sim *sim_up(uint64_t seed)
 {
-	struct sim *s = sim_new(seed);
+	struct sim *s = sim_new(seed, 1);
 
 	assert_true(sim_run_until(s, sim_is_up, 2000) <= 1000);
 	return s;
@@ -25,7 +25,7 @@ static void users(struct sim *s, int n)
 
 static bool has_joined(const struct sim *s)
 {
-	return s->client != NULL && client_n_joined(s->client) > 0;
+	return s->a->client != NULL && client_n_joined(s->a->client) > 0;
 }
 
 static void test_user_is_served_whole(void **state)
@@ -40,16 +40,16 @@ static void test_user_is_served_whole(void **state)
 	}
 	assert_true(sim_run_until(s, sim_is_quiet, 1000000) != UINT64_MAX);
 	assert_int_equal(s->frps.n_whole, 100);
-	assert_int_equal(s->frps.n_cut + s->frps.n_timeouts + s->n_deaths, 0);
+	assert_int_equal(s->frps.n_cut + s->frps.n_timeouts + s->a->n_deaths, 0);
 	s = sim_free(s);
 }
 
 static void test_both_proxies_are_up_after_two_round_trips(void **state)
 {
-	struct sim *s = sim_new(3);
+	struct sim *s = sim_new(3, 1);
 
 	(void) state;
-	s->latency_ms = 100;
+	s->net.latency_ms = 100;
 	/* The first try is spread over 250 ms; then TCP, Login, NewProxy. */
 	assert_true(sim_run_until(s, sim_is_up, 5000) <= 250 + 100 + 200 + 200 + 10);
 	s = sim_free(s);
@@ -57,7 +57,7 @@ static void test_both_proxies_are_up_after_two_round_trips(void **state)
 
 static void test_server_that_breaks_after_login_is_asked_every_two_seconds(void **state)
 {
-	struct sim *s = sim_new(7);
+	struct sim *s = sim_new(7, 1);
 
 	(void) state;
 	s->frps.rules.closes_after_login = true;
@@ -88,12 +88,12 @@ static void test_outage_is_asked_with_measure(void **state)
 
 	(void) state;
 	sim_run_ms(s, 10000);
-	n = s->n_tries;
+	n = s->a->n_tries;
 	sim_stop_server(s);
 	sim_run_ms(s, 5000);
-	assert_in_range(s->n_tries - n, 5, 10);
+	assert_in_range(s->a->n_tries - n, 5, 10);
 	sim_run_ms(s, 3600000); /* an hour: each 15-20 s in the end */
-	assert_in_range(s->n_tries - n, 180, 300);
+	assert_in_range(s->a->n_tries - n, 180, 300);
 	sim_start_server(s);
 	assert_true(sim_run_until(s, sim_is_up, 60000) <= 21000);
 	s = sim_free(s);
@@ -114,7 +114,7 @@ static void check_dead_path(uint64_t seed, uint64_t age_ms, bool is_up, bool is_
 	sim_go_black(s, is_up, is_down);
 	found_ms = sim_run_until(s, sim_is_lost, 60000);
 	assert_true(found_ms <= 15000);
-	assert_int_equal(s->last_cause, CLIENT_CAUSE_SILENT);
+	assert_int_equal(s->a->last_cause, CLIENT_CAUSE_SILENT);
 	assert_true(sim_run_until(s, sim_is_up, 60000) <= 2000); /* the names are ours by run id */
 	s = sim_free(s);
 }
@@ -142,9 +142,9 @@ static void test_stall_of_12_s_costs_no_stream(void **state)
 				       after 10 s */
 		sim_go_black(s, true, true);
 		sim_run_ms(s, 12000);
-		sim_heal(s);
+		net_heal(&s->net);
 		assert_true(sim_run_until(s, sim_is_quiet, 1000000) != UINT64_MAX);
-		assert_int_equal(s->n_deaths, 0);
+		assert_int_equal(s->a->n_deaths, 0);
 		assert_int_equal(s->frps.n_whole, 5);
 		s = sim_free(s);
 	}
@@ -157,9 +157,9 @@ static void test_paused_process_with_a_living_path_goes_on(void **state)
 	(void) state;
 	users(s, 5);
 	sim_run_ms(s, 3000);
-	sim_pause(s, 8000); /* the server would give up after its own ping */
+	agent_pause(s->a, 8000); /* the server would give up after its own ping */
 	sim_run_ms(s, 20000);
-	assert_int_equal(s->n_deaths, 0);
+	assert_int_equal(s->a->n_deaths, 0);
 	assert_true(sim_is_up(s));
 	s = sim_free(s);
 }
@@ -170,7 +170,7 @@ static void test_process_paused_for_a_minute_is_back_within_two_seconds(void **s
 	for (uint64_t seed = 0; seed < 20; seed++) {
 		struct sim *s = sim_up(seed);
 
-		sim_pause(s, 60000);
+		agent_pause(s->a, 60000);
 		sim_run_ms(s, 59999);
 		assert_true(sim_run_until(s, sim_is_up, 60000) <= 2001);
 		s = sim_free(s);
@@ -184,7 +184,7 @@ static void test_names_of_a_dead_session_come_back_when_the_server_has_forgotten
 		struct sim *s = sim_up(seed);
 		uint64_t ms;
 
-		s->keeps_run_id = false; /* else the new session takes over at once */
+		s->a->keeps_run_id = false; /* else the new session takes over at once */
 		sim_run_ms(s, 20000);
 		sim_go_black(s, true, true);
 		assert_true(sim_run_until(s, sim_is_lost, 60000) <= 15000);
@@ -200,26 +200,26 @@ static void test_parked_login_is_held_and_answered(void **state)
 	for (uint64_t seed = 0; seed < 20; seed++) {
 		struct sim *s = sim_up(seed);
 
-		s->frps.rules.is_parking = true;
+		s->frps.kind = FRPS_PARKS;
 		sim_run_ms(s, 31000 + seed * 1000);
 		sim_go_black(s, true, true);
 		assert_true(sim_run_until(s, sim_is_lost, 60000) <= 15000);
 		assert_true(sim_run_until(s, sim_is_up, 120000) <= 42000);
-		assert_int_equal(s->deaths[CLIENT_CAUSE_LATE], 0);
+		assert_int_equal(s->a->deaths[CLIENT_CAUSE_LATE], 0);
 		s = sim_free(s);
 	}
 }
 
 static void test_login_that_is_never_answered_ends_after_a_minute(void **state)
 {
-	struct sim *s = sim_new(13);
+	struct sim *s = sim_new(13, 1);
 
 	(void) state;
 	s->frps.rules.goes_silent = true;
 	assert_int_equal(sim_run_until(s, sim_is_up, 55000), UINT64_MAX);
-	assert_int_equal(s->n_deaths, 0);
+	assert_int_equal(s->a->n_deaths, 0);
 	sim_run_ms(s, 7000);
-	assert_int_equal(s->deaths[CLIENT_CAUSE_LATE], 1);
+	assert_int_equal(s->a->deaths[CLIENT_CAUSE_LATE], 1);
 	s->frps.rules.goes_silent = false;
 	assert_true(sim_run_until(s, sim_is_up, 120000) <=
 		    80000); /* the second one was begun in silence, too */
@@ -228,13 +228,13 @@ static void test_login_that_is_never_answered_ends_after_a_minute(void **state)
 
 static void test_refused_login_is_repeated_slowly(void **state)
 {
-	struct sim *s = sim_new(17);
+	struct sim *s = sim_new(17, 1);
 
 	(void) state;
 	s->frps.rules.refuse_login_pct = 100;
 	sim_run_ms(s, 60000);
-	assert_in_range(s->n_tries, 6, 9); /* 1, 2, 5, 10, 15, 15 s */
-	assert_int_equal(s->deaths[CLIENT_CAUSE_REFUSED], s->n_tries);
+	assert_in_range(s->a->n_tries, 6, 9); /* 1, 2, 5, 10, 15, 15 s */
+	assert_int_equal(s->a->deaths[CLIENT_CAUSE_REFUSED], s->a->n_tries);
 	s->frps.rules.refuse_login_pct = 0;
 	assert_true(sim_run_until(s, sim_is_up, 60000) <= 20000);
 	s = sim_free(s);
@@ -250,7 +250,7 @@ static void test_refused_proxy_closes_its_partner_and_both_come_back(void **stat
 		sim_cut(s, true);
 		sim_run_ms(s, 5000);
 	}
-	assert_true(s->n_downs > 0);
+	assert_true(s->a->n_downs > 0);
 	s->frps.rules.refuse_proxy_pct = 0;
 	assert_true(sim_run_until(s, sim_is_up, 60000) <= 16000);
 	s = sim_free(s);
@@ -258,7 +258,7 @@ static void test_refused_proxy_closes_its_partner_and_both_come_back(void **stat
 
 static void test_swallowed_answer_is_asked_again(void **state)
 {
-	struct sim *s = sim_new(23);
+	struct sim *s = sim_new(23, 1);
 
 	(void) state;
 	s->frps.rules.forgets_answers = true;
@@ -273,9 +273,9 @@ static void test_garbage_on_the_control_channel_ends_the_session_with_a_reason(v
 	struct sim *s = sim_up(29);
 
 	(void) state;
-	frps_spoil(&s->frps);
+	assert_true(sim_provoke(s->a, frps_spoil));
 	assert_true(sim_run_until(s, sim_is_lost, 5000) <= 1000);
-	assert_int_equal(s->last_cause, CLIENT_CAUSE_PROTOCOL);
+	assert_int_equal(s->a->last_cause, CLIENT_CAUSE_PROTOCOL);
 	assert_true(sim_run_until(s, sim_is_up, 5000) <= 3000);
 	s = sim_free(s);
 }
@@ -286,20 +286,20 @@ static void test_goaway_drains_and_reconnects_within_five_seconds(void **state)
 
 	(void) state;
 	sim_run_ms(s, 10000);
-	frps_goaway(&s->frps); /* nobody is joined: at once */
+	(void) sim_provoke(s->a, frps_goaway); /* nobody is joined: at once */
 	assert_true(sim_run_until(s, sim_is_lost, 5000) <= 20);
-	assert_int_equal(s->last_cause, CLIENT_CAUSE_GOAWAY);
+	assert_int_equal(s->a->last_cause, CLIENT_CAUSE_GOAWAY);
 	assert_true(sim_run_until(s, sim_is_up, 5000) <= 1000);
 	sim_run_ms(s, 10000);
 	s->frps.rules.big_pct = 100;
 	users(s, 3);
 	assert_true(sim_run_until(s, has_joined, 1000) != UINT64_MAX);
 	for (int i = 0; i < 12; i++) { /* said again and again: it moves nothing */
-		if (s->n_deaths == 1)
-			frps_goaway(&s->frps);
+		if (s->a->n_deaths == 1)
+			(void) sim_provoke(s->a, frps_goaway);
 		sim_run_ms(s, 500);
 	}
-	assert_int_equal(s->n_deaths, 2);
+	assert_int_equal(s->a->n_deaths, 2);
 	assert_true(sim_run_until(s, sim_is_up, 5000) <= 1000);
 	s = sim_free(s);
 }
@@ -312,16 +312,16 @@ static void test_leaving_closes_the_proxies_and_lets_joined_streams_end(void **s
 	users(s, 5);
 	assert_true(sim_run_until(s, has_joined, 1000) != UINT64_MAX);
 	sim_run_ms(s, 200);
-	sim_leave(s);
+	agent_leave(s->a);
 	sim_run_ms(s, 100);
 	assert_false(frps_has_proxy(&s->frps, "node-1"));
 	assert_false(frps_has_proxy(&s->frps, "node-2"));
 	assert_true(sim_run_until(s, sim_is_quiet, 1000000) != UINT64_MAX);
 	assert_int_equal(s->frps.n_whole, 5);
-	client_bye(s->client);
+	agent_bye(s->a);
 	sim_run_ms(s, 100);
-	assert_true(s->is_left);
-	assert_int_equal(s->last_cause, CLIENT_CAUSE_LEFT);
+	assert_true(s->a->is_left);
+	assert_int_equal(s->a->last_cause, CLIENT_CAUSE_LEFT);
 	assert_int_equal(s->frps.n_open, 0);
 	s = sim_free(s);
 }
@@ -333,10 +333,10 @@ static void test_idle_session_wakes_up_rarely(void **state)
 
 	(void) state;
 	sim_run_ms(s, 60000);
-	n = s->n_wakes;
+	n = s->a->n_wakes;
 	sim_run_ms(s, 600000);
 	/* A ping each 9 s and its answer, a Ping each 30 s and its answer, the server's own. */
-	assert_in_range(s->n_wakes - n, 100, 300);
+	assert_in_range(s->a->n_wakes - n, 100, 300);
 	s = sim_free(s);
 }
 

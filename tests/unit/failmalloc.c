@@ -10,14 +10,16 @@
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
+void __real_free(void *p);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
+void __wrap_free(void *p);
 char *__wrap_strdup(const char *s);
 char *__wrap_strndup(const char *s, size_t n);
 
 /* A test program is single-threaded, and the wrapped functions have no place for a context. */
-static size_t fail_at, n_calls;
+static size_t fail_at, n_calls, n_live;
 static int is_armed, has_failed;
 
 void failmalloc_at(size_t n)
@@ -39,6 +41,11 @@ size_t failmalloc_count(void)
 	return n_calls;
 }
 
+size_t failmalloc_n_live(void)
+{
+	return n_live;
+}
+
 static int is_to_fail(void)
 {
 	if (!is_armed || n_calls++ != fail_at)
@@ -48,25 +55,41 @@ static int is_to_fail(void)
 	return 1;
 }
 
+/* A block that is there from now on; NULL: none. */
+static void *born(void *p)
+{
+	n_live += p != NULL;
+	return p;
+}
+
 void *__wrap_malloc(size_t n)
 {
-	return is_to_fail() ? NULL : __real_malloc(n);
+	return is_to_fail() ? NULL : born(__real_malloc(n));
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-	return is_to_fail() ? NULL : __real_calloc(n, size);
+	return is_to_fail() ? NULL : born(__real_calloc(n, size));
 }
 
 void *__wrap_realloc(void *p, size_t n)
 {
-	return is_to_fail() ? NULL : __real_realloc(p, n);
+	if (is_to_fail())
+		return NULL;
+	return p == NULL ? born(__real_realloc(NULL, n)) : __real_realloc(p, n);
+}
+
+/* A test program that looks at blocks as they go has its own. */
+__attribute__((weak)) void __wrap_free(void *p)
+{
+	n_live -= p != NULL;
+	__real_free(p);
 }
 
 char *__wrap_strndup(const char *s, size_t n)
 {
 	size_t len = strnlen(s, n);
-	char *copy = is_to_fail() ? NULL : __real_malloc(len + 1);
+	char *copy = is_to_fail() ? NULL : born(__real_malloc(len + 1));
 
 	if (copy == NULL)
 		return NULL;

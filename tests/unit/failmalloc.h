@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* failmalloc.h - make the n-th allocation of the code under test fail. Tests only.
  *
- * Link with -Wl,--wrap= for malloc, calloc, realloc, strdup and strndup, and with the static
+ * Link with -Wl,--wrap= for malloc, calloc, realloc, free, strdup and strndup, and with the static
  * archives of libraries whose allocations are to fail as well; a shared library is not reached. */
 #pragma once
 #include <stddef.h>
@@ -13,3 +13,5 @@ void failmalloc_at(size_t n);
 int failmalloc_stop(void);
 /* Allocations since failmalloc_at(), the failed one included. */
 size_t failmalloc_count(void);
+/* Blocks that were allocated and not freed yet. */
+size_t failmalloc_n_live(void);
