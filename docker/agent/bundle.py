@@ -82,16 +82,18 @@ def included_files(build):
 
 def packages_of(paths):
     """Package -> its files among paths. dpkg may know a file under the name it had before /usr was merged."""
+    names = [name for path in sorted(paths) for name in dict.fromkeys((path, path.removeprefix("/usr")))]
+    # One question for all: each one reads the lists of all packages. It fails when one name of them is unknown.
+    said = subprocess.run(["dpkg", "-S", *names], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    answers = [line.rpartition(": ") for line in said.stdout.splitlines()]
+    known = {name: packages.split(", ")[0] for packages, _, name in answers if not packages.startswith("diversion ")}
     owners = {}
     for path in sorted(paths):
-        for name in (path, path.removeprefix("/usr")):
-            done = subprocess.run(["dpkg", "-S", name], capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                owners.setdefault(done.stdout.split(": ")[0].split(", ")[0], []).append(path)
-                break
-        else:
-            if path.startswith("/usr/"):
-                raise SystemExit(f"bundle: no package has {path}")
+        package = known.get(path) or known.get(path.removeprefix("/usr"))
+        if package:
+            owners.setdefault(package, []).append(path)
+        elif path.startswith("/usr/"):
+            raise SystemExit(f"bundle: no package has {path}")
     return owners
 
 

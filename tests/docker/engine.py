@@ -198,11 +198,14 @@ class Site:
         return name
 
     def start_server(self, *more):
-        """more: options of docker run, SECRET_FRP_TOKEN among them if it is another one."""
+        """It listens. more: options of docker run, SECRET_FRP_TOKEN among them if it is another one."""
         token = [] if any("SECRET_FRP_TOKEN" in word for word in more) else ["-e", f"SECRET_FRP_TOKEN={self.TOKEN}"]
         tmpfs = "/run:mode=0755,uid=65532,gid=65532"
         options = ["--network-alias", self.SERVER, *HARDENED, "--tmpfs", tmpfs, *token, *more]
-        return self.run("mltunnel-frps", options=options)
+        name = self.run("mltunnel-frps", options=options)
+        listens = ["docker", "exec", name, "grep", "-q", ":1C20 .* 0A ", "/proc/net/tcp", "/proc/net/tcp6"]  # as in compose.yaml
+        wait_until("a server that listens", lambda: call(*listens, check=False).returncode == 0, 20)
+        return name
 
     def settings(self, ident, token=TOKEN):
         """Options that make an agent one of this site."""
