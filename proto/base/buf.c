@@ -25,8 +25,6 @@ static void buf_compact(struct buf *b)
 {
 	size_t len = buf_len(b);
 
-	if (b->start == 0)
-		return;
 	memmove(b->data, b->data + b->start, len);
 	b->start = 0;
 	b->end = len;

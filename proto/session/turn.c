@@ -40,8 +40,6 @@ struct mux_stream *turn_pop(struct turn *t)
 	struct list *from = list_is_empty(&t->fresh) ? &t->bulk : &t->fresh;
 	struct mux_stream *s;
 
-	if (t->n_waiting == 0)
-		return NULL;
 	s = container_of(from->next, struct mux_stream, turn_link);
 	turn_unwant(t, s);
 	return s;

@@ -24,7 +24,7 @@ void turn_want(struct turn *t, struct mux_stream *s);
 void turn_unwant(struct turn *t, struct mux_stream *s);
 /* The holder's turn is over: unless it queued again it counts as fresh when it comes back. */
 void turn_end(struct turn *t);
-/* Take the next stream out of the queue; NULL when nobody waits. */
+/* Take the next stream out of the queue; @t->n_waiting > 0. */
 struct mux_stream *turn_pop(struct turn *t);
 /* Give the turn to @s. Returns how many bytes it may send. */
 size_t turn_begin(struct turn *t, struct mux_stream *s);

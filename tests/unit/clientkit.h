@@ -19,7 +19,7 @@ struct peer {
 	struct mux *mux;
 	struct mux_stream *streams[2 * N_WORKS]; /* by id */
 	struct chan chan;
-	size_t n_new_proxies, n_closes, n_pings, n_works, n_fins;
+	size_t n_new_proxies, n_closes, n_pings, n_works, n_visits, n_fins, n_rsts;
 	struct hello_client offer;
 	struct buf hello; /* payload of the ClientHello */
 	uint64_t now_ms;
@@ -79,6 +79,7 @@ static inline void peer_listen(struct peer *p)
 			if (ev.kind == MUX_EV_OPENED && mux_stream_id(ev.stream) < 2 * N_WORKS)
 				p->streams[mux_stream_id(ev.stream)] = ev.stream;
 			p->n_fins += ev.kind == MUX_EV_FIN;
+			p->n_rsts += ev.kind == MUX_EV_RST;
 			if (ev.kind != MUX_EV_DATA)
 				continue;
 			mux_consume(p->mux, ev.stream, ev.data.len);
@@ -86,6 +87,8 @@ static inline void peer_listen(struct peer *p)
 				peer_on_control(p, ev.data);
 			else if (ev.data.p[0] == 'w')
 				p->n_works++;
+			else if (ev.data.p[0] == 'v')
+				p->n_visits++;
 			p->n_said = span_head(ev.data, sizeof(p->said)).len;
 			memcpy(p->said, ev.data.p, p->n_said);
 		}

@@ -321,6 +321,30 @@ static void test_work_connections_are_parked_started_or_closed(void **state)
 	peer_deinit(&p);
 }
 
+static void test_a_joined_work_is_reset_by_either_side(void **state)
+{
+	struct peer p;
+
+	(void) state;
+	peer_up(&p, WIRE_V1, true);
+	peer_say_type(&p, MSG_REQ_WORK_CONN);
+	peer_say_type(&p, MSG_REQ_WORK_CONN);
+	peer_start(&p, 3, "one", NULL, NULL);
+	peer_start(&p, 5, "two", NULL, NULL);
+	peer_expect(&p, "START 0;DATA 5;START 1;DATA 5;");
+	client_rst(p.c, p.works[0]);
+	peer_run(&p, 0);
+	assert_int_equal(p.n_rsts, 1);
+	mux_rst(p.mux, p.streams[5]);
+	peer_talk(&p, false);
+	peer_expect(&p, "RST 0;");
+	assert_int_equal(client_n_joined(p.c), 2);
+	client_forget(p.c, p.works[0]);
+	client_forget(p.c, p.works[1]);
+	assert_int_equal(client_n_joined(p.c), 0);
+	peer_deinit(&p);
+}
+
 static void test_forgetting_a_work_at_its_start_drops_what_came_with_it(void **state)
 {
 	struct client_event ev;
@@ -413,6 +437,37 @@ static void test_leaving(void **state)
 	peer_events(&p);
 	peer_expect(&p, "DEAD left;");
 	peer_deinit(&p);
+	/* The server may be quicker: it is no less a goodbye. */
+	peer_up(&p, WIRE_V1, true);
+	p.is_blocked = true;
+	client_bye(p.c);
+	mux_fin(p.mux, p.streams[1]);
+	peer_talk(&p, false);
+	peer_expect(&p, "DEAD left;");
+	peer_deinit(&p);
+}
+
+static void test_after_its_end_nothing_happens(void **state)
+{
+	struct client_event ev;
+	struct peer p;
+
+	(void) state;
+	for (int mux = 0; mux < 2; mux++) {
+		peer_up(&p, WIRE_V1, mux);
+		client_lost(p.c, "cut");
+		peer_events(&p);
+		peer_expect(&p, "DEAD server closed;");
+		client_lost(p.c, "cut");
+		client_leave(p.c, p.now_ms);
+		client_bye(p.c);
+		client_feed(p.c, span_str("anything"), p.now_ms);
+		client_tick(p.c, p.now_ms + 1000000);
+		assert_int_equal(client_next(p.c, &ev), CLIENT_E_MORE);
+		assert_false(client_is_up(p.c));
+		peer_deinit(&p);
+	}
+	assert_null(client_free(NULL));
 }
 
 static void test_goodbye_on_a_stuck_link_does_not_spin(void **state)
@@ -446,10 +501,12 @@ int main(void)
 		cmocka_unit_test(test_thousands_of_proxies_on_a_stuck_link_do_not_spin),
 		cmocka_unit_test(test_goaway_ends_after_the_joined_or_five_seconds),
 		cmocka_unit_test(test_work_connections_are_parked_started_or_closed),
+		cmocka_unit_test(test_a_joined_work_is_reset_by_either_side),
 		cmocka_unit_test(test_forgetting_a_work_at_its_start_drops_what_came_with_it),
 		cmocka_unit_test(test_flood_of_requests_is_bounded_and_does_not_spin),
 		cmocka_unit_test(test_without_mux_the_caller_dials_each_work_connection),
 		cmocka_unit_test(test_leaving),
+		cmocka_unit_test(test_after_its_end_nothing_happens),
 		cmocka_unit_test(test_goodbye_on_a_stuck_link_does_not_spin),
 	};
 

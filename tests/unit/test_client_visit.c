@@ -200,13 +200,21 @@ static void test_when_none_can_be_opened(void **state)
 	p_bad.proxy_name = "\xff";
 	assert_int_equal(client_open_visit(p.c, &p_bad, NULL, &w), -EINVAL);
 	p.is_blocked = true;
-	while ((r = client_open_visit(p.c, &bob, NULL, &w)) == 0)
+	longest[LIMIT_CTL * 2 / LIMIT_STREAMS_UNACKED] = '\0';
+	while ((r = client_open_visit(p.c, &p_long, NULL, &w)) == 0)
 		n++;
 	assert_int_equal(r, CLIENT_E_BUSY);
 	assert_in_range(n, LIMIT_STREAMS_UNACKED - 1, LIMIT_STREAMS_UNACKED);
+	peer_say_type(&p, MSG_REQ_WORK_CONN); /* it waits, and nothing spins */
+	peer_run(&p, 1000);
+	assert_int_equal(p.n_visits, 0);
 	p.is_blocked = false;
 	peer_run(&p, 0); /* all requests leave, also those that found no room at first */
-	peer_talk(&p, false);
+	assert_int_equal(p.n_visits, n);
+	assert_int_equal(p.n_works, 0);
+	peer_talk(&p, false); /* acknowledged */
+	peer_run(&p, 0);
+	assert_int_equal(p.n_works, 1);
 	assert_int_equal(client_open_visit(p.c, &bob, NULL, &w), 0);
 	client_leave(p.c, p.now_ms);
 	assert_int_equal(client_open_visit(p.c, &bob, NULL, &w), CLIENT_E_DOWN);

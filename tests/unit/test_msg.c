@@ -118,6 +118,17 @@ static void test_decoded_fields(void **state)
 	assert_null(m.new_proxy.allow_users.at);
 	msg_deinit(&m);
 
+	m = decode_good(MSG_NEW_PROXY, "{\"metas\":{}}");
+	assert_int_equal(m.new_proxy.metas.n, 0);
+	assert_null(m.new_proxy.metas.at);
+	msg_deinit(&m);
+
+	m = decode_good(MSG_UDP_PACKET, "{\"r\":{\"IP\":null}}");
+	assert_true(m.udp_packet.remote.is_set);
+	assert_null(m.udp_packet.remote.ip);
+	assert_int_equal(m.udp_packet.remote.port, 0);
+	msg_deinit(&m);
+
 	m = decode_good(MSG_UDP_PACKET,
 			"{\"r\":{\"IP\":\"192.0.2.7\",\"Port\":5000,\"Zone\":\"\"}}");
 	assert_false(m.udp_packet.local.is_set);
@@ -211,6 +222,8 @@ static void test_wrong_types_are_refused(void **state)
 		{ MSG_UDP_PACKET, "{\"r\":{\"IP\":1}}" },
 		{ MSG_UDP_PACKET, "{\"r\":{\"Port\":\"1\"}}" },
 		{ MSG_UDP_PACKET, "{\"r\":{\"Zone\":{}}}" },
+		{ MSG_UDP_PACKET, "{\"r\":[]}" },
+		{ MSG_NEW_PROXY, "{\"metas\":{\"a\":{}}}" },
 	};
 
 	(void) state;

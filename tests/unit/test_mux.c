@@ -538,6 +538,22 @@ static void test_ping_flood_is_deadly(void **state)
 	feed_deadly(&f);
 }
 
+static void test_pings_whose_answers_nobody_reads_are_deadly_in_the_end(void **state)
+{
+	struct fixture f;
+
+	(void) state;
+	fixture_init(&f, false);
+	for (size_t n = 0; n < LIMIT_CTL / MFRAME_LEN; n++) {
+		kit_ping(&f.in, KIT_SYN, 1);
+		kit_feed(f.m, &f.in, f.log);
+		f.log->now_ms += 1000 / LIMIT_PINGS_PER_S;
+	}
+	kit_expect_events(f.log, "");
+	kit_ping(&f.in, KIT_SYN, 1);
+	feed_deadly(&f);
+}
+
 static void test_goaway(void **state)
 {
 	struct mux_stream *s;
@@ -608,6 +624,7 @@ int main(void)
 		cmocka_unit_test(test_reset_stream_waits_for_no_ack),
 		cmocka_unit_test(test_ping_is_answered_at_once_with_its_id),
 		cmocka_unit_test(test_ping_flood_is_deadly),
+		cmocka_unit_test(test_pings_whose_answers_nobody_reads_are_deadly_in_the_end),
 		cmocka_unit_test(test_goaway),
 		cmocka_unit_test(test_bytes_that_are_no_frame_are_deadly),
 	};

@@ -80,6 +80,31 @@ static void test_stream_without_credit_gets_a_turn_when_some_comes(void **state)
 	fixture_deinit(&f);
 }
 
+/* What it was to say has left in another way before its turn came. */
+static void test_turn_of_a_stream_whose_credit_is_gone_is_passed_over(void **state)
+{
+	struct mux_stream *s, *turn;
+	size_t quantum, left;
+	struct fixture f;
+	void *user;
+
+	(void) state;
+	fixture_init(&f, false);
+	s = open_acked(&f);
+	drain_all(&f);
+	mux_want(f.m, s);
+	for (left = LIMIT_WINDOW_MIN; left > 0; left -= 16384) {
+		assert_int_equal(mux_write_urgent(f.m, s, span_of(bulk, 16384)), 0);
+		drain_all(&f);
+	}
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), MUX_E_MORE);
+	kit_window(&f.in, 0, 1, 5);
+	kit_feed(f.m, &f.in, f.log);
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), 0);
+	assert_ptr_equal(turn, s);
+	fixture_deinit(&f);
+}
+
 /* -- records ------------------------------------------------------------------------------------
  */
 
@@ -508,6 +533,25 @@ static void test_without_memory(void **state)
 	assert_true(i > 3);
 }
 
+static void test_a_server_without_memory_for_a_stream_ends(void **state)
+{
+	struct mux_event ev;
+	struct fixture f;
+	int err;
+
+	(void) state;
+	fixture_init(&f, true);
+	kit_window(&f.in, KIT_SYN, 1, 0);
+	mux_feed(f.m, buf_span(&f.in), f.log->now_ms);
+	failmalloc_at(0);
+	err = mux_next(f.m, &ev);
+	assert_true(failmalloc_stop());
+	assert_int_equal(err, 0);
+	assert_int_equal(ev.kind, MUX_EV_DEAD);
+	assert_string_equal(ev.why, "out of memory");
+	fixture_deinit(&f);
+}
+
 static void test_payload_never_overtakes_a_syn_that_could_not_be_written(void **state)
 {
 	struct mux_stream *s;
@@ -531,6 +575,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_never_a_byte_beyond_the_credit),
 		cmocka_unit_test(test_stream_without_credit_gets_a_turn_when_some_comes),
+		cmocka_unit_test(test_turn_of_a_stream_whose_credit_is_gone_is_passed_over),
 		cmocka_unit_test(test_header_and_body_leave_in_one_record),
 		cmocka_unit_test(test_a_record_under_way_is_never_interleaved),
 		cmocka_unit_test(test_record_is_never_longer_than_a_tls_record),
@@ -547,6 +592,7 @@ int main(void)
 		cmocka_unit_test(test_forgotten_holder_of_the_turn),
 		cmocka_unit_test(test_any_split_gives_the_same_events),
 		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_a_server_without_memory_for_a_stream_ends),
 		cmocka_unit_test(test_payload_never_overtakes_a_syn_that_could_not_be_written),
 	};
 

@@ -195,6 +195,10 @@ static void test_is_ip(void **state)
 	assert_false(text_is_ip("1.2.3.04"));
 	assert_false(text_is_ip("::1%eth0"));
 	assert_false(text_is_ip("fe80::1%"));
+	assert_false(text_is_ip("fe80::1%a/b"));
+	assert_false(text_is_ip("fe80::1%a b"));
+	assert_false(text_is_ip("fe80::1%a\x7f"));
+	assert_false(text_is_ip("fe80::1%a%b"));
 	assert_false(text_is_ip("fe80::1%name-longer-than-15"));
 	assert_false(text_is_ip("[::1]"));
 	assert_false(text_is_ip("0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0"));
