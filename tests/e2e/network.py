@@ -50,6 +50,14 @@ def drop(rule):
     command("nft", "-f", "-", text=text)
 
 
+def forget_idle(port, seconds):
+    """Packets of TCP connections to that port which were silent for so long are lost, as behind a NAT."""
+    drop(f"tcp dport {port} ct state invalid drop\n tcp sport {port} ct state invalid")
+    for name, value in (("timeout_established", seconds), ("loose", 0)):
+        with open(f"/proc/sys/net/netfilter/nf_conntrack_tcp_{name}", "w") as file:
+            file.write(str(value))
+
+
 def keep_all():
     command("nft", "delete", "table", "inet", "loss")
 

@@ -208,8 +208,9 @@ def test_f06_request_at_300_ms(lab):
     return {"a request": statistics.median(seconds)}
 
 
-@row("F7", {"an answer of 100 bytes": 2.0}, servers=BOTH)
+@row("F7", {"answers": 2.0, "answers and uploads": 2.0}, servers=BOTH, waits_s=40)
 def test_f07_1_mbit_saturated(lab):
+    """Until an answer of 100 bytes is there, on a line that is full of what the cases say."""
     lab.start_frps()
     words = "tc class add dev lo parent 1: classid".split()
     network.command(*"ip link set lo mtu 1500 gso_max_segs 1".split())
@@ -221,10 +222,12 @@ def test_f07_1_mbit_saturated(lab):
         network.command(*"tc filter add dev lo parent 1: protocol ip u32 match ip".split(), way, lab.server_port,
                         "0xffff", "flowid", f"1:{number}")  # fmt: skip
     lab.start_agent()
-    bulk = [lab.start_load("download", size=100 << 20, timeout="5m") for _ in range(3)]
-    time.sleep(6)  # the line fills
-    seconds = [seconds_of(network.get, lab.port1, timeout=30) for _ in range(7)]
+    figures, bulk = {}, []
+    for case, command in (("answers", "download"), ("answers and uploads", "upload")):
+        bulk += [lab.start_load(command, size=100 << 20, timeout="5m") for _ in range(3)]
+        time.sleep(6)  # the line fills
+        figures[case] = statistics.median(seconds_of(network.get, lab.port1, timeout=30) for _ in range(7))
     for program in bulk:
         program.kill()
     assert len(lab.frps.logins()) == 1
-    return {"an answer of 100 bytes": statistics.median(seconds)}
+    return figures

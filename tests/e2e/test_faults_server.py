@@ -172,14 +172,25 @@ def test_f23_token_rotated(lab):
 IDLE_S = 600 if peers.IS_FULL else 75
 
 
-@row("F24", {"mux": 0}, servers=BOTH, unit="failed first requests", waits_s=IDLE_S)
+def stay_idle(directory, version, is_mux):
+    """How many first requests fail after that."""
+    with peers.Lab(directory, version) as lab:
+        lab.start_frps(extra=[f"transport.tcpMux = {str(is_mux).lower()}"])
+        network.forget_idle(lab.server_port, 60)
+        lab.start_by_ini(lab.ini(common=[f"tcp_mux = {str(is_mux).lower()}", "pool_count = 1"]))
+        time.sleep(IDLE_S)
+        n_failed = sum(not network.answers(port, timeout=2) for port in (lab.port1, lab.port2))
+        assert len(lab.frps.logins()) == 1
+        return n_failed
+
+
+@row("F24", {"mux": 0, "no mux": 0}, servers=BOTH, unit="failed first requests", waits_s=IDLE_S)
 def test_f24_nat_forgets_after_60_s(lab):
-    relay, _ = start_behind_relay(lab)
-    relay.tell("forget 60")
-    time.sleep(IDLE_S)
-    n_failed = sum(not network.answers(port, timeout=2) for port in (lab.port1, lab.port2))
-    assert len(lab.frps.logins()) == 1
-    return {"mux": n_failed}
+    """Without mux a work connection lies in the server's pool."""
+    cases = {"mux": True, "no mux": False}
+    counts = peers.side_by_side(
+        len(cases), lambda i: stay_idle(lab.directory / str(i), lab.version, list(cases.values())[i]))
+    return dict(zip(cases, counts))
 
 
 # ---- F29 floods, F30 what the kernel may answer

@@ -11,7 +11,7 @@ import pytest
 
 import network
 import peers
-from faults import BOTH, row, seconds_of, start
+from faults import BOTH, row, seconds_of, start, start_behind_relay
 from test_causes import full_listener
 from test_shutdown import Stream
 
@@ -71,6 +71,20 @@ def test_f16_stalled_streams(lab):
     with contextlib.suppress(AssertionError):
         network.wait_until(lambda: agent.rss_mib() - before <= 2, "memory is given back", timeout=5)
     return {"memory": more, "kept of it": agent.rss_mib() - before}
+
+
+@row("F16", {"others": 0.9}, servers=BOTH, unit="of their throughput", at_least=True, waits_s=30)
+def test_f16_others(lab):
+    """A line of 8 MB/s is what they have, with and without 40 that are stalled."""
+    relay, _ = start_behind_relay(lab)
+    relay.tell("rate 8000000")
+    before = lab.load("download", size=32 * MIB, timeout="2m")["mib_per_s"]
+    relay.tell("pass")
+    for command in ("noread", "stuck-upload"):
+        lab.start_load(command, count=20, size=50_000_000, seconds=60).wait_ready()
+    time.sleep(5)  # the server takes 6 MiB of each before it stops
+    relay.tell("rate 8000000")
+    return {"others": lab.load("download", size=32 * MIB, timeout="2m")["mib_per_s"] / before}
 
 
 def upload(lab, i):
