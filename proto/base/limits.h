@@ -18,6 +18,7 @@
 /* -- yamux -- */
 #define LIMIT_WINDOW_MIN (256 * 1024)      /* yamux initial credit, both directions; cannot be withheld */
 #define LIMIT_WINDOW_MAX (6 * 1024 * 1024) /* what the Go peer grants; more buys nothing at 300 ms */
+#define LIMIT_WINDOW_THIN (16 * 1024)      /* what is left of it on a line that takes seconds for it */
 #define LIMIT_RTT_SHORT_MS 4               /* below it LIMIT_WINDOW_MIN carries 64 MB/s a stream: windows stay */
 #define LIMIT_STREAMS 4096                 /* default cap of concurrent streams */
 #define LIMIT_STREAMS_UNACKED 128          /* frps resets SYNs beyond a backlog of 256 */
@@ -53,6 +54,8 @@
 #define WAIT_PING_IDLE_MS 9000     /* the same while none is */
 #define WAIT_DEAD_MS 14500         /* silence that ends a session: found in <= 15 s at any age */
 #define WAIT_LATE_MS 1000          /* a deadline that fires later than this was not watched: no verdict */
+#define WAIT_QUEUE_MS 250          /* what a window may queue on a thin line, beyond the round trip */
+#define WAIT_BUSY_MS 1000          /* a stream that is silent this long is idle, and not slow */
 #define WAIT_CONFIRM_MS 100        /* the loop reads its sockets between the last deadline and the verdict */
 #define WAIT_PROBE_MS 5000         /* the second chance after such a pause */
 #define WAIT_HEARTBEAT_MS 30000    /* frp Ping on the control channel */

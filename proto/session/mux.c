@@ -119,7 +119,7 @@ static void stream_drop(struct mux *m, struct mux_stream *s)
 		m->turn.holder = NULL;
 	if (m->cur == s)
 		m->cur = NULL;
-	m->budget_used -= s->window - LIMIT_WINDOW_MIN;
+	m->budget_used -= stream_charge(s);
 	(void) map_del(&m->streams, s->id);
 	free(s);
 }
@@ -231,12 +231,12 @@ void mux_rst(struct mux *m, struct mux_stream *s)
 
 static void stream_account(struct mux *m, struct mux_stream *s, size_t n)
 {
-	size_t before = s->window;
+	size_t before = stream_charge(s);
 	uint32_t grant;
 
 	grant = stream_consume(s, (uint32_t) n, m->now_ms, m->rtt_ms, m->window_max,
 			       m->budget - m->budget_used);
-	m->budget_used += s->window - before;
+	m->budget_used += stream_charge(s) - before;
 	if (grant == 0)
 		return;
 	s->grant_due += grant;
@@ -360,7 +360,7 @@ static void mux_begin_body(struct mux *m, struct mux_stream *s, uint32_t len)
 		mux_die(m, "yamux: more data than its window allows");
 		return;
 	}
-	s->recv_credit -= len;
+	stream_receive(s, len, m->now_ms);
 }
 
 /* A whole header is in m->header. True: *ret_ev is an event. */

@@ -19,8 +19,8 @@
 
 enum stream_up { STREAM_UP_OPEN, STREAM_UP_FIN_DUE, STREAM_UP_FIN_SENT };
 
-/* invariants: recv_credit + unconsumed + grantable <= window; credit above LIMIT_WINDOW_MIN is
- * charged to the budget */
+/* invariants: recv_credit + unconsumed + grantable <= window + excess; credit above
+ * LIMIT_WINDOW_MIN is charged to the budget */
 struct mux_stream {
 	uint32_t id;
 	void *user;
@@ -35,14 +35,23 @@ struct mux_stream {
 	uint32_t grantable;   /* consumed and not given back yet */
 	uint32_t grant_due;   /* to be emitted as a window update */
 	uint32_t window;      /* target of recv_credit + unconsumed + grantable */
+	uint32_t excess;      /* they are more by this: it is not given back */
 	uint32_t measured;    /* consumed since measured_ms: how fast, decides on the window */
-	uint64_t measured_ms;
-	uint64_t since_ms; /* in the unacked or the lingering list: since when */
+	uint64_t measured_ms, consumed_ms; /* the latter: the last time */
+	uint64_t since_ms;		   /* in the unacked or the lingering list: since when */
 	struct list turn_link, emit_link, wait_link;
 };
 
 void stream_init(struct mux_stream *s, uint32_t id, void *user, uint64_t now_ms);
 
+/* What of its window is charged to the budget. */
+static inline uint32_t stream_charge(const struct mux_stream *s)
+{
+	return s->window > LIMIT_WINDOW_MIN ? s->window - LIMIT_WINDOW_MIN : 0;
+}
+
+/* @n bytes of its credit are used: they are here, or on their way behind the head of a frame. */
+void stream_receive(struct mux_stream *s, uint32_t n, uint64_t now_ms);
 /* @n consumed bytes may be given back now or later. Returns what has to be granted now (0: not
  * yet). The window may have become larger, by up to @budget_left (charge it), or smaller. */
 uint32_t stream_consume(struct mux_stream *s, uint32_t n, uint64_t now_ms, uint64_t rtt_ms,

@@ -175,14 +175,14 @@ static void test_credit_returns_only_after_consumption_and_by_half_windows(void 
 	s = open_acked(&f);
 	drain_all(&f);
 	kit_data(&f.in, 0, 1, LIMIT_WINDOW_MIN, &f.seed);
-	f.log->now_ms += 60000; /* far beyond a round trip: the window does not grow */
+	f.log->now_ms += 400; /* far beyond a round trip: the window does not grow */
 	kit_feed(f.m, &f.in, f.log);
 	kit_expect_sent(f.m, "");
 	mux_consume(f.m, s, LIMIT_WINDOW_MIN / 2 - 1);
 	kit_expect_sent(f.m, "");
 	mux_consume(f.m, s, 1);
 	kit_expect_sent(f.m, "win 1 131072;");
-	mux_tick(f.m, f.log->now_ms + 30000);
+	mux_tick(f.m, f.log->now_ms + 400);
 	mux_consume(f.m, s, LIMIT_WINDOW_MIN / 2);
 	kit_expect_sent(f.m, "win 1 131072;");
 	fixture_deinit(&f);
@@ -245,7 +245,7 @@ static void test_window_grows_only_while_the_reader_keeps_up(void **state)
 	mux_set_rtt(f.m, 50);
 	s = open_acked(&f);
 	drain_all(&f);
-	assert_int_equal(grant_after(&f, s, window / 2, 5000), window / 2); /* slow: no growth */
+	assert_int_equal(grant_after(&f, s, window / 2, 500), window / 2); /* slow: no growth */
 	while (window < LIMIT_WINDOW_MAX) {
 		grant = grant_after(&f, s, window / 2, 40);
 		assert_true(grant > window / 2);
@@ -256,12 +256,13 @@ static void test_window_grows_only_while_the_reader_keeps_up(void **state)
 	mux_facts(f.m, &facts);
 	assert_int_equal(facts.budget_used, LIMIT_WINDOW_MAX - LIMIT_WINDOW_MIN);
 	while (window > LIMIT_WINDOW_MIN) { /* a slow reader keeps what it reads */
-		grant = grant_after(&f, s, window / 2, 5000);
+		grant = grant_after(&f, s, window / 2, 500);
 		assert_true(grant < window / 2);
 		window -= window / 2 - grant;
 	}
 	assert_int_equal(window, LIMIT_WINDOW_MIN);
-	assert_int_equal(grant_after(&f, s, window / 2, 5000), window / 2); /* never less */
+	assert_int_equal(grant_after(&f, s, window / 2, 500),
+			 window / 2); /* no less on such a line */
 	mux_facts(f.m, &facts);
 	assert_int_equal(facts.budget_used, 0);
 	assert_true(grant_after(&f, s, window / 2, 40) > window / 2);
@@ -273,6 +274,58 @@ static void test_window_grows_only_while_the_reader_keeps_up(void **state)
 	mux_facts(f.m, &facts);
 	assert_int_equal(facts.budget_used, 0);
 	fixture_deinit(&f);
+}
+
+/* 40 KiB/s: what queues in front of other things becomes small, and no smaller than a prompt. */
+static void thin_line(struct fixture *f, struct mux_stream *s, size_t *window)
+{
+	size_t grant;
+
+	for (int i = 0; i < 12; i++) {
+		grant = grant_after(f, s, *window / 2, *window / 2 / 40);
+		assert_true(grant <= *window / 2);
+		*window -= *window / 2 - grant;
+	}
+	assert_in_range(*window, LIMIT_WINDOW_THIN, 2 * LIMIT_WINDOW_THIN);
+}
+
+static void test_window_of_a_thin_line_is_small(void **state)
+{
+	static const uint64_t rtts_ms[] = { 1, 50 };
+	struct mux_stream *s;
+	struct mux_facts facts;
+	struct fixture f;
+
+	(void) state;
+	for (size_t i = 0; i < UNIT_N(rtts_ms); i++) {
+		size_t window = LIMIT_WINDOW_MIN, before;
+
+		fixture_init(&f, false);
+		mux_set_rtt(f.m, rtts_ms[i]);
+		s = open_acked(&f);
+		drain_all(&f);
+		thin_line(&f, s, &window);
+		mux_facts(f.m, &facts);
+		assert_int_equal(facts.budget_used, 0);
+		/* Idle is not slow: the clock starts with the first byte of what comes then. */
+		f.log->now_ms += WAIT_BUSY_MS + 1;
+		before = window;
+		window += grant_after(&f, s, window / 2, 10) - window / 2;
+		assert_true(window > before);
+		while (window < LIMIT_WINDOW_MIN) { /* the line is a good one again */
+			before = window;
+			window += grant_after(&f, s, window / 2, 10) - window / 2;
+			assert_true(window > before);
+		}
+		mux_facts(f.m, &facts);
+		assert_int_equal(facts.budget_used, window - LIMIT_WINDOW_MIN);
+		mux_rst(f.m, s);
+		mux_forget(f.m, s);
+		drain_all(&f);
+		mux_facts(f.m, &facts);
+		assert_int_equal(facts.budget_used, 0);
+		fixture_deinit(&f);
+	}
 }
 
 static void test_growth_stays_within_the_budget(void **state)
@@ -612,6 +665,7 @@ int main(void)
 		cmocka_unit_test(test_credit_returns_only_after_consumption_and_by_half_windows),
 		cmocka_unit_test(test_credit_returns_by_small_steps_on_a_long_path),
 		cmocka_unit_test(test_window_grows_only_while_the_reader_keeps_up),
+		cmocka_unit_test(test_window_of_a_thin_line_is_small),
 		cmocka_unit_test(test_growth_stays_within_the_budget),
 		cmocka_unit_test(test_credit_beyond_32_bits_is_deadly),
 		cmocka_unit_test(test_fin_comes_after_the_data_and_once),
