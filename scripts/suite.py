@@ -392,7 +392,7 @@ def run_e2e(tally, binary_of, full):
         "MLTUNNEL_BUILD": str(BUILD),
         "MLTUNNEL_FULL": "1" if full else "",
     }
-    n_workers = str(min(4, os.cpu_count() or 1))
+    n_workers = str(min(8, 2 * (os.cpu_count() or 1)))  # they wait more than they work
     side_by_side = ["-n", n_workers, "--dist", "loadfile", "-m", "not alone and not faults"]
     run_pytest(tally, "e2e", "tests/e2e", side_by_side, env, may_retry=True)
     run_pytest(tally, "e2e-alone", "tests/e2e", ["-m", "alone"], env, may_be_empty=True, may_retry=True)
