@@ -24,17 +24,6 @@
 
 #define ROSTER_PATIENCE_MS 60000 /* F21: a server forgets a dead session in 42 s at most */
 
-const char *roster_state_name(enum roster_state s)
-{
-	switch (s) {
-	case ROSTER_STATE_OFF: return "off";
-	case ROSTER_STATE_ASKED: return "asked";
-	case ROSTER_STATE_UP: return "up";
-	case ROSTER_STATE_WAITING: return "waiting";
-	}
-	return "?";
-}
-
 const char *roster_cause_name(enum roster_cause c)
 {
 	switch (c) {

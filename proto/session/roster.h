@@ -19,7 +19,6 @@
 #include "proto/wire/msg.h"
 
 enum roster_state { ROSTER_STATE_OFF, ROSTER_STATE_ASKED, ROSTER_STATE_UP, ROSTER_STATE_WAITING };
-const char *roster_state_name(enum roster_state s);
 
 /* Why an entry is not UP. */
 enum roster_cause {

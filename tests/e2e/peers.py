@@ -196,11 +196,11 @@ class FakeFrps(Controlled):
         return [at for at, event in self.events("message", since) if event["type"] == "Login"]
 
 
-class DnsStub(Controlled):
-    """A DNS server that can be made slow or wrong: see tests/peer/dnsstub.py."""
+class NameServer(Controlled):
+    """A DNS server that can be made slow or wrong: see tests/peer/nameserver.py."""
 
     def __init__(self, directory):
-        super().__init__("dns", [sys.executable, "-B", HOME / "tests/peer/dnsstub.py"], directory)
+        super().__init__("dns", [sys.executable, "-B", HOME / "tests/peer/nameserver.py"], directory)
 
 
 class Agent(Program):
@@ -267,7 +267,7 @@ class Lab:
         return relay
 
     def start_dns(self):
-        return self.keep(DnsStub(self.directory))
+        return self.keep(NameServer(self.directory))
 
     def start_fake(self, **options):
         fake = self.keep(FakeFrps(self.directory, **options))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# dnsstub.py - a DNS server that can be made slow, silent or wrong while it runs.
-"""dnsstub.py [--listen ADDRESS]
+# nameserver.py - a DNS server that can be made slow, silent or wrong while it runs.
+"""nameserver.py [--listen ADDRESS]
 
 Prints {"port":N,"control":N}, then each question, one JSON object a line: {"ev":"question","name":"a.test","type":"A"}
 The control port takes commands, one a line, and answers "ok" when it is in force, else "bad: ...".
@@ -22,7 +22,7 @@ SERVFAIL, NXDOMAIN = 2, 3
 TTL_S = 1
 
 
-class Stub(asyncio.DatagramProtocol):
+class NameServer(asyncio.DatagramProtocol):
     def __init__(self):
         self.names = {}
         self.delay_s, self.mode = 0.0, "answer"
@@ -97,9 +97,9 @@ def say(what, **fields):
 async def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--listen", default="127.0.0.1")
-    loop, stub = asyncio.get_running_loop(), Stub()
-    transport, _ = await loop.create_datagram_endpoint(lambda: stub, local_addr=(parser.parse_args().listen, 0))
-    control = await asyncio.start_server(stub.control, "127.0.0.1", 0)
+    loop, server = asyncio.get_running_loop(), NameServer()
+    transport, _ = await loop.create_datagram_endpoint(lambda: server, local_addr=(parser.parse_args().listen, 0))
+    control = await asyncio.start_server(server.control, "127.0.0.1", 0)
     ports = {"port": transport.get_extra_info("sockname")[1], "control": control.sockets[0].getsockname()[1]}
     print(json.dumps(ports), flush=True)
     await asyncio.Event().wait()
