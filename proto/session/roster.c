@@ -24,18 +24,6 @@
 
 #define ROSTER_PATIENCE_MS 60000 /* F21: a server forgets a dead session in 42 s at most */
 
-const char *roster_cause_name(enum roster_cause c)
-{
-	switch (c) {
-	case ROSTER_CAUSE_NONE: return "none";
-	case ROSTER_CAUSE_WITHDRAWN: return "withdrawn";
-	case ROSTER_CAUSE_REFUSED: return "refused";
-	case ROSTER_CAUSE_LATE: return "late";
-	case ROSTER_CAUSE_PARTNER: return "partner";
-	}
-	return "?";
-}
-
 static bool roster_is_closing(const struct roster_entry *e)
 {
 	return e->is_live && e->state != ROSTER_STATE_ASKED && e->state != ROSTER_STATE_UP;

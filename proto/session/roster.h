@@ -28,7 +28,6 @@ enum roster_cause {
 	ROSTER_CAUSE_LATE,    /* no answer in time */
 	ROSTER_CAUSE_PARTNER, /* all_or_none: another one was refused or late */
 };
-const char *roster_cause_name(enum roster_cause c);
 
 struct roster_entry {
 	/* set by owner */
