@@ -244,7 +244,7 @@ def pull_the_plug(inside):
     return time.monotonic()
 
 
-@row("F26", {"address changed": 1.0, "link up again": 1.0}, servers=(peers.NEW,), waits_s=30)
+@row("F26", {"address changed": 1.0, "link up again": 1.0}, servers=(peers.NEW,), waits_s=30, n_labs=2)
 def test_f26_interface(lab):
     """The kernel tells; what is tried while the link is down fails at once."""
     faults = (change_address, pull_the_plug)

@@ -37,6 +37,12 @@ def test_f01_long_outage(lab):
     return {"down 60 s": restart(lab, 60)}
 
 
+@pytest.mark.full
+@row("F1", {"down 150 s": 20.0}, servers=BOTH, waits_s=170, is_for_stock=True)
+def test_f01_longest_delays(lab):
+    return {"down 150 s": restart(lab, 150)}
+
+
 @row("F1", {"in the first 5 s": 10}, servers=BOTH, unit="tries", waits_s=10, is_for_stock=True)
 def test_f01_retry_storm(lab):
     relay, _ = start_behind_relay(lab)
@@ -70,7 +76,7 @@ def test_f02_cut_control(lab):
     return figures
 
 
-@row("F2", {"other streams lost": 0}, servers=BOTH, unit="streams")
+@row("F2", {"other streams lost": 0}, servers=BOTH, unit="streams", is_for_stock=True)
 def test_f02_cut_work_connection(lab):
     lab.start_frps(extra=["transport.tcpMux = false"])
     relay = lab.start_relay()
@@ -130,7 +136,8 @@ def wait_in_silence(directory, stage):
         return fake.wait_event("connect", timeout=LIMIT_S, count=2)[0] - at
 
 
-@row("F4", {stage: 10.0 for stage in SILENCES}, servers=FAKE, waits_s=25, is_for_stock=True)
+@row("F4", {stage: 10.0 for stage in SILENCES}, servers=FAKE, waits_s=25, n_labs=5,
+     is_for_stock=True)  # fmt: skip
 def test_f04_silence(lab):
     """Until the next try."""
     stages = list(SILENCES)
@@ -153,7 +160,7 @@ def live_with_loss(directory, version, percent):
         return len(lab.frps.logins()) - 1
 
 
-@row("F5", {"1 %": 0, "5 %": 0, "10 %": 1}, servers=BOTH, unit="reconnects", waits_s=LOSS_S)
+@row("F5", {"1 %": 0, "5 %": 0, "10 %": 1}, servers=BOTH, unit="reconnects", waits_s=LOSS_S, n_labs=3)
 def test_f05_packet_loss(lab):
     percents = (1, 5, 10)
     counts = peers.side_by_side(

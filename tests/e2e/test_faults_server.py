@@ -69,7 +69,7 @@ def cut_some(outer, lane):
         return [cut(lab, relay, *one) for one in cuts(outer.round)[lane::N_LANES]]
 
 
-@row("F19", {"not back within 3 s": 0}, servers=BOTH, unit="offsets", waits_s=60)
+@row("F19", {"not back within 3 s": 0}, servers=BOTH, unit="offsets", waits_s=60, n_labs=N_LANES)
 def test_f19_login_cut_at_offsets(lab):
     lanes = peers.side_by_side(N_LANES, lambda lane: cut_some(lab, lane))
     return {"not back within 3 s": sum(seconds > 3 for lane in lanes for seconds in lane)}
@@ -117,7 +117,7 @@ def registered(lab, agent, mark=0):
 
 
 @row("F21", {"with the state folder": {peers.OLD: 42.0, peers.NEW: 2.0}, "without": 42.0}, servers=BOTH, waits_s=45,
-     is_for_stock=True)  # fmt: skip
+     n_labs=2, is_for_stock=True)  # fmt: skip
 def test_f21_death_that_the_server_has_not_seen(lab):
 
     def one(i):
@@ -140,7 +140,7 @@ def park(directory, version):
 
 
 @row("F22", {"worst": {peers.OLD: 42.0, LOCKING: 45.0, peers.NEW: 1.0, "0.71.0": 1.0}},
-     servers=(peers.OLD, LOCKING, peers.NEW, "0.71.0"), waits_s=50, is_for_stock=True)  # fmt: skip
+     servers=(peers.OLD, LOCKING, peers.NEW, "0.71.0"), waits_s=50, n_labs=N_PARKED, is_for_stock=True)  # fmt: skip
 def test_f22_parked_login(lab):
     return {"worst": max(peers.side_by_side(N_PARKED, lambda i: park(lab.directory / str(i), lab.version)))}
 
@@ -184,7 +184,7 @@ def stay_idle(directory, version, is_mux):
         return n_failed
 
 
-@row("F24", {"mux": 0, "no mux": 0}, servers=BOTH, unit="failed first requests", waits_s=IDLE_S)
+@row("F24", {"mux": 0, "no mux": 0}, servers=BOTH, unit="failed first requests", waits_s=IDLE_S, n_labs=2)
 def test_f24_nat_forgets_after_60_s(lab):
     """Without mux a work connection lies in the server's pool."""
     cases = {"mux": True, "no mux": False}
@@ -241,7 +241,8 @@ def is_idle(program):
     return program.cpu_s() == before
 
 
-@row("F29", {case: 1.0 if "pings" in case else 8.0 for case in FLOODS}, servers=FAKE, unit="MiB more", waits_s=15)
+@row("F29", {case: 1.0 if "pings" in case else 8.0 for case in FLOODS}, servers=FAKE, unit="MiB more", waits_s=15,
+     n_labs=len(FLOODS))  # fmt: skip
 def test_f29_floods(lab):
     commands = list(FLOODS.values())
     grown = peers.side_by_side(len(commands), lambda i: flood(lab.directory / str(i), commands[i]))
