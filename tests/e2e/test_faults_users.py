@@ -73,7 +73,7 @@ def test_f16_stalled_streams(lab):
     return {"memory": more, "kept of it": agent.rss_mib() - before}
 
 
-@row("F16", {"others": 0.9}, servers=BOTH, unit="of their throughput", at_least=True, waits_s=30)
+@row("F16", {"others": 0.9}, servers=BOTH, unit="of their throughput", at_least=True)
 def test_f16_others(lab):
     """A line of 8 MB/s is what they have, with and without 40 that are stalled."""
     relay, _ = start_behind_relay(lab)
