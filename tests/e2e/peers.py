@@ -67,7 +67,8 @@ def clean_env(home, **more):
 class Frps(Program):
     """A stock server. Made again with the same port, it is the restarted one."""
 
-    def __init__(self, directory, version=OLD, token=TOKEN, port=None, is_tls_forced=False, extra=(), bind="127.0.0.1"):
+    def __init__(self, directory, version=OLD, token=TOKEN, port=None, is_tls_forced=False, extra=(), bind="127.0.0.1",
+                 level="debug"):  # fmt: skip
         self.version = version
         self.port = port or network.free_port()
         path = directory / f"frps-{self.port}.toml"
@@ -77,7 +78,7 @@ class Frps(Program):
             'proxyBindAddr = "127.0.0.1"',
             f'auth.token = "{token}"',
             'log.to = "console"',
-            'log.level = "debug"',
+            f'log.level = "{level}"',
             "log.disablePrintColor = true",
             f"transport.tls.force = {str(is_tls_forced).lower()}",
             *extra,

@@ -65,11 +65,14 @@ class Program:
     def wait_line(self, pattern, timeout=10.0, since=0, count=1):
         """When the count-th line with the pattern came, and the line."""
         limit = time.monotonic() + timeout
+        wanted = re.compile(pattern)
         with self._news:
             while True:
-                found = self.find(pattern, since)
-                if len(found) >= count:
-                    return found[count - 1]
+                for since in range(since, len(self.lines)):  # each line is looked at once, there may be very many
+                    count -= bool(wanted.search(self.lines[since][1]))
+                    if count == 0:
+                        return self.lines[since]
+                since = len(self.lines)
                 left = limit - time.monotonic()
                 if left <= 0 or self._is_over:
                     why = "it ended" if self._is_over else f"{timeout} s are over"
@@ -123,6 +126,9 @@ class Program:
                 if line.startswith(f"{name}:"):
                     return int(line.split()[1])
         raise KeyError(name)
+
+    def n_descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def cpu_s(self):
         """Seconds of a processor that it has used."""

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+# test_soak.py - what happens a million times leaves nothing behind: no descriptor, no memory, no wrong byte.
+"""By count, not by time. MLTUNNEL_FULL has the counts that mean something; else the same is done by the hundred, which shows
+that it works.
+
+An agent starts a session every 2 s at the most (WAIT_LOGIN_SPACING_MS) and needs up to 15 s to find a path half open, so that
+ten thousand of the one and a thousand of the other are shared out among agents side by side. What all of them together have
+grown by then is what one would have: the bound of 1 MiB is for their sum."""
+
+import socket
+import time
+
+import pytest
+
+import network
+import peers
+
+N_CONNECTIONS, N_RECONNECTS, N_HALF_OPEN = (1_000_000, 10_000, 1_000) if peers.IS_FULL else (20_000, 50, 20)
+N_AGENTS = 50 if peers.IS_FULL else 10
+WARM_PERCENT = 5  # so much of it is done before anything is measured, but one round at least
+PARALLEL = 16  # users at once
+GROWTH_MIB = 1.0
+REST_S = 3  # after the last user
+BODY = "/bytes?n=5000&seed=7"
+STREAM = b"GET /sse?events=100000&rate=2&size=100&stream=1 HTTP/1.1\r\nHost: a\r\n\r\n"
+BACK_S = 60
+
+pytestmark = [pytest.mark.alone] if peers.IS_FULL else []
+
+
+class Member:
+    """An agent among many at one server, each with its ports and a folder of its own."""
+
+    def __init__(self, lab, ident):
+        folder = lab.directory / f"etc-{ident}"
+        folder.mkdir()
+        self.port = int(f"1{ident}")
+        self.agent = lab.start_agent(want_up=False, CLIENT_ID=ident, FRP_CONFIG_DIR=str(folder))
+        self.user = None
+
+    def use(self, body):
+        """A user is answered right, another one stays and is served for ever."""
+        self.end_user()
+        network.wait_until(lambda: network.is_listening(self.port), f"port {self.port} is open", BACK_S)
+        assert network.get(self.port, BODY, timeout=BACK_S) == (200, body)
+        self.user = socket.create_connection(("127.0.0.1", self.port), BACK_S)
+        self.user.sendall(STREAM)
+        assert self.user.recv(1) == b"H"
+
+    def end_user(self):
+        if self.user is not None:
+            self.user.close()
+
+
+def measure(agents, n_descriptors):
+    """RSS of each in MiB when it is at rest, which it shows by its descriptors."""
+    for agent, count in zip(agents, n_descriptors, strict=True):
+        network.wait_until(lambda agent=agent, count=count: agent.n_descriptors() <= count, "descriptors are given back", 75)
+    time.sleep(REST_S)
+    assert [agent.n_descriptors() for agent in agents] == n_descriptors
+    return [agent.rss_mib() for agent in agents]
+
+
+def check_growth(warm, end, what):
+    growth = [after - before for before, after in zip(warm, end, strict=True)]
+    print(f"{what}: RSS of {len(warm)} agents {sum(warm):.2f} MiB warm, {sum(growth):+.2f} MiB at the end,"
+          f" the worst of one {max(growth):+.2f} MiB")  # fmt: skip
+    assert sum(growth) <= GROWTH_MIB
+
+
+def test_short_connections(lab):
+    """One agent, and one session for all of them."""
+    lab.frps.kill()
+    lab.start_frps(level="warn")
+    agent = lab.start_agent()
+    rest = [agent.n_descriptors()]
+    lab.load("churn", count=max(1000, N_CONNECTIONS * WARM_PERCENT // 100), parallel=PARALLEL)
+    warm = measure([agent], rest)
+    report = lab.start_load("churn", count=N_CONNECTIONS, parallel=PARALLEL).exact(timeout=3000)
+    check_growth(warm, measure([agent], rest), f"{N_CONNECTIONS} connections, {report['per_s']:.0f} a second")
+    assert len(agent.find("login to server success")) == 1
+
+
+@pytest.fixture
+def crowd(new_lab):
+    """Members behind one relay, at one server."""
+    lab = new_lab(version=peers.NEW)
+    lab.start_frps()
+    lab.relay = lab.start_relay()
+    idents = set()
+    while len(idents) < N_AGENTS:
+        idents.add(network.free_client_id())
+    lab.members = [Member(lab, ident) for ident in sorted(idents)]
+    lab.body = network.get(lab.node.inference, BODY)[1]
+    yield lab
+    for member in lab.members:
+        member.end_user()
+
+
+def soak(lab, strike, count, what):
+    """count times an agent loses its session, with a user on it, to a strike that hits all; each loss is a new login."""
+    agents = [member.agent for member in lab.members]
+
+    def rounds(n):
+        worst = 0.0
+        for _ in range(n):
+            for member in lab.members:
+                member.use(lab.body)
+            mark, old = lab.frps.mark(), [event["id"] for _, event in lab.relay.events("open")[-N_AGENTS:]]
+            began = time.monotonic()
+            strike(old)
+            at, _ = lab.frps.wait_line("client login info", BACK_S, since=mark, count=N_AGENTS)
+            worst = max(worst, at - began)
+        for member in lab.members:
+            member.use(lab.body)
+            member.end_user()
+        return worst
+
+    for member in lab.members:
+        member.use(lab.body)
+        member.end_user()
+    time.sleep(REST_S)
+    rest = [agent.n_descriptors() for agent in agents]
+    rounds(max(1, count * WARM_PERCENT // 100 // N_AGENTS))
+    warm, n_before = measure(agents, rest), len(lab.frps.logins())
+    worst = rounds(count // N_AGENTS)
+    n_logins = len(lab.frps.logins()) - n_before
+    check_growth(warm, measure(agents, rest), f"{n_logins} {what}, {worst:.1f} s at the worst")
+    assert n_logins == count
+
+
+def test_reconnects(crowd):
+    soak(crowd, lambda _: crowd.relay.tell("rst"), N_RECONNECTS, "reconnects")
+
+
+def test_half_open(crowd):
+    def strike(old):
+        mark = crowd.relay.mark()
+        crowd.relay.tell("halfopen")
+        crowd.relay.wait_event("open", BACK_S, since=mark, count=N_AGENTS)
+        for ident in old:  # the other end's half: the server has a new session by now, or will have in a moment
+            crowd.relay.tell(f"rst {ident}")
+
+    soak(crowd, strike, N_HALF_OPEN, "half-open paths")
