@@ -2,7 +2,7 @@
 /* record.h - the bytes a mux has to send: ctl (small, first) and the open record (payload). No
  * stream is known here. Floor 2.
  *
- * Used by mux.c and stream.c only. Frames are whole when they are added; what leaves first is
+ * Used by the mux only. Frames are whole when they are added; what leaves first is
  * decided by record_drain(). */
 #pragma once
 #include <stdbool.h>

@@ -8,7 +8,7 @@
  * The object goes when it is forgotten by its user and both directions are over and nothing of it
  * waits to be emitted.
  *
- * Used by mux.c only. */
+ * Used by the mux only. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 /* turn.h - in which order streams may fill the record: fresh ones first, then bulk round robin (as
  * fq_codel's lists). Floor 2.
  *
- * Used by mux.c only. */
+ * Used by the mux only. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

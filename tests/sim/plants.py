@@ -16,7 +16,7 @@ PLANTS = {
     # a stream that is given up sends its FIN once more
     "second_fin": (
         "\ts->since_ms = m->now_ms;\n\tlist_add_tail(&m->lingering, &s->wait_link);",
-        "\tif (!m->is_server && s->up == STREAM_UP_FIN_SENT)\n\t\tstream_try_fin(m, s);\n"
+        "\tif (!m->is_server && s->up == STREAM_UP_FIN_SENT)\n\t\tmux_try_fin(m, s);\n"
         "\ts->since_ms = m->now_ms;\n\tlist_add_tail(&m->lingering, &s->wait_link);",
     ),
     # the last byte of credit is not spent
