@@ -69,7 +69,7 @@ def cut_some(outer, lane):
         return {one: cut(lab, relay, *one) for one in cuts(outer.round)[lane::N_LANES]}
 
 
-@row("F19", {"not back within 3 s": 0}, servers=BOTH, unit="offsets", waits_s=60, n_labs=N_LANES)
+@row("F19", {"not back within 3 s": 0}, servers=BOTH, unit="offsets", waits_s=60, n_labs=2 * N_LANES)  # busy ones
 def test_f19_login_cut_at_offsets(lab):
     lanes = peers.side_by_side(N_LANES, lambda lane: cut_some(lab, lane))
     late = {one: seconds for lane in lanes for one, seconds in lane.items() if seconds > 3}

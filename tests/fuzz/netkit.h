@@ -49,17 +49,24 @@ static inline int netkit_bind(int type, uint16_t *ret_port)
 }
 
 /* Connected to a port of this process; each from an address of its own, so that the ports of those
- * that are gone do not run out. */
+ * that are gone do not run out. One that the kernel still keeps in mind is not waited for: a timer
+ * of libFuzzer interrupts the wait. */
 static inline int netkit_connect(uint16_t port)
 {
 	static uint32_t n;
 	struct sockaddr_in from = netkit_address(0), to = netkit_address(port);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + n++ % 65536);
-	MUST(fd >= 0 && bind(fd, (const struct sockaddr *) &from, sizeof(from)) == 0);
-	MUST(connect(fd, (const struct sockaddr *) &to, sizeof(to)) == 0);
-	return fd;
+	for (unsigned i = 0; i < 8; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + n++ % 65536);
+		MUST(fd >= 0 && bind(fd, (const struct sockaddr *) &from, sizeof(from)) == 0);
+		if (connect(fd, (const struct sockaddr *) &to, sizeof(to)) == 0)
+			return fd;
+		(void) close(fd);
+	}
+	MUST(!"the port takes connections");
+	return -1;
 }
 
 /* With a reset, which leaves nothing behind in the kernel. */
