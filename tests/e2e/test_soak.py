@@ -7,6 +7,7 @@ An agent starts a session every 2 s at the most (WAIT_LOGIN_SPACING_MS) and need
 ten thousand of the one and a thousand of the other are shared out among agents side by side. What all of them together have
 grown by then is what one would have: the bound of 1 MiB is for their sum."""
 
+import contextlib
 import socket
 import time
 
@@ -50,6 +51,12 @@ class Member:
     def end_user(self):
         if self.user is not None:
             self.user.close()
+
+
+def alive(relay):
+    """Ids of the connections through it."""
+    opened, ended = ({event["id"] for _, event in relay.events(what)} for what in ("open", "end"))
+    return opened - ended
 
 
 def measure(agents, n_descriptors):
@@ -97,8 +104,8 @@ def crowd(new_lab):
         member.end_user()
 
 
-def soak(lab, strike, count, what):
-    """count times an agent loses its session, with a user on it, to a strike that hits all; each loss is a new login."""
+def soak(lab, fault, count, what):
+    """count times an agent loses its session, with a user on it, to a fault that hits all; each loss is a new login."""
     agents = [member.agent for member in lab.members]
 
     def rounds(n):
@@ -106,11 +113,13 @@ def soak(lab, strike, count, what):
         for _ in range(n):
             for member in lab.members:
                 member.use(lab.body)
-            mark, old = lab.frps.mark(), [event["id"] for _, event in lab.relay.events("open")[-N_AGENTS:]]
-            began = time.monotonic()
-            strike(old)
+            mark, began, paths = lab.frps.mark(), time.monotonic(), alive(lab.relay)
+            lab.relay.tell(fault)
             at, _ = lab.frps.wait_line("client login info", BACK_S, since=mark, count=N_AGENTS)
             worst = max(worst, at - began)
+            for ident in paths & alive(lab.relay):  # of a half-open one: the other half
+                with contextlib.suppress(AssertionError):  # it has ended, we have not read so yet
+                    lab.relay.tell(f"rst {ident}")
         for member in lab.members:
             member.use(lab.body)
             member.end_user()
@@ -126,19 +135,12 @@ def soak(lab, strike, count, what):
     worst = rounds(count // N_AGENTS)
     n_logins = len(lab.frps.logins()) - n_before
     check_growth(warm, measure(agents, rest), f"{n_logins} {what}, {worst:.1f} s at the worst")
-    assert n_logins == count
+    assert n_logins >= count
 
 
 def test_reconnects(crowd):
-    soak(crowd, lambda _: crowd.relay.tell("rst"), N_RECONNECTS, "reconnects")
+    soak(crowd, "rst", N_RECONNECTS, "reconnects")
 
 
 def test_half_open(crowd):
-    def strike(old):
-        mark = crowd.relay.mark()
-        crowd.relay.tell("halfopen")
-        crowd.relay.wait_event("open", BACK_S, since=mark, count=N_AGENTS)
-        for ident in old:  # the other end's half: the server has a new session by now, or will have in a moment
-            crowd.relay.tell(f"rst {ident}")
-
-    soak(crowd, strike, N_HALF_OPEN, "half-open paths")
+    soak(crowd, "halfopen", N_HALF_OPEN, "half-open paths")
