@@ -43,7 +43,7 @@ static bool file_path(const struct conf *conf, char ret_path[static PATH_MAX])
 /* "" when there is none that can be believed: ours alone to read and to write. */
 static void file_read(const char *path, char ret_id[static LIMIT_RUN_ID + 1])
 {
-	char text[LIMIT_RUN_ID + 2];
+	char text[LIMIT_RUN_ID + 2]; /* with the end of the line, and a byte that none may have */
 	struct stat st;
 	ssize_t n = -1;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -53,7 +53,7 @@ static void file_read(const char *path, char ret_id[static LIMIT_RUN_ID + 1])
 		return;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
 	    (st.st_mode & 077) == 0)
-		n = read(fd, text, sizeof(text) - 1);
+		n = read(fd, text, sizeof(text));
 	(void) close(fd); /* only read */
 	if (n > 0 && text[n - 1] == '\n') {
 		text[n - 1] = '\0';
