@@ -28,6 +28,7 @@ static void agent_dial(struct agent *a)
 	uint64_t *slot = &a->try_ms[a->n_tries_lived % AGENT_TRIES_MAX];
 
 	PROMISE(a->env, a->client == NULL && a->conn == NULL && a->dial_due_ms == UINT64_MAX);
+	PROMISE(a->env, a->env->now_ms >= a->rival_due_ms);
 	PROMISE(a->env, retry_begin(&a->retry, a->env->now_ms) == 0);
 	PROMISE(a->env,
 		a->n_tries_lived < AGENT_TRIES_MAX || a->env->now_ms > *slot + AGENT_TRIES_MS);
@@ -56,7 +57,9 @@ static void agent_fill_login(struct agent *a, struct login_params *p)
 	p->login.version = "0.65.0";
 	p->login.pool_count = 1;
 	p->login.run_id = a->runid.at[0] != '\0' ? a->runid.at : NULL;
-	p->hello = (struct hello_client){ .tcp_mux = true, .kinds = kinds, .n_kinds = 1 };
+	p->hello = (struct hello_client){ .tcp_mux = a->frps->is_mux,
+					  .kinds = kinds,
+					  .n_kinds = 1 };
 	for (size_t i = 0; i < sizeof(p->iv); i++)
 		p->iv[i] = (uint8_t) env_random(a->env, 256);
 	for (size_t i = 0; i < sizeof(p->nonce); i++)
@@ -67,7 +70,7 @@ static void agent_fill_login(struct agent *a, struct login_params *p)
 
 static void agent_on_dialed(struct agent *a)
 {
-	struct client_params p = { .is_mux = true,
+	struct client_params p = { .is_mux = a->frps->is_mux,
 				   .wall_s = 1700000000,
 				   .heartbeat_ms = WAIT_HEARTBEAT_MS };
 	size_t n_failed = a->n_failed;
@@ -75,6 +78,7 @@ static void agent_on_dialed(struct agent *a)
 
 	a->dial_due_ms = UINT64_MAX;
 	if (!agent_is_answered(a)) {
+		a->evicted_ms = 0;
 		retry_lost(&a->retry, RETRY_NETWORK, a->env->now_ms);
 		return;
 	}
@@ -84,6 +88,7 @@ static void agent_on_dialed(struct agent *a)
 	agent_leave_machines(a);
 	if (err != 0) {
 		PROMISE(a->env, err == -ENOMEM && a->n_failed > n_failed);
+		a->evicted_ms = 0;
 		retry_lost(&a->retry, RETRY_NETWORK, a->env->now_ms);
 		return;
 	}
@@ -149,7 +154,7 @@ static void agent_start(struct agent *a)
 		PROMISE(a->env, roster_add(&a->roster, &a->proxies[i], NULL, &at) == 0);
 	a->dial_due_ms = UINT64_MAX;
 	a->n_tries_lived = 0;
-	a->login_ms = 0;
+	a->login_ms = a->evicted_ms = a->rival_due_ms = 0;
 	retry_lost(&a->retry, RETRY_NETWORK, a->env->now_ms);
 }
 

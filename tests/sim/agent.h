@@ -15,6 +15,8 @@
 #define AGENT_TRIES_MAX 10     /* in AGENT_TRIES_MS, whatever happens */
 #define AGENT_TRIES_MS 5000    /* faults F28 */
 #define AGENT_SILENCE_MS 15000 /* faults F3: at the latest a dead path is found */
+#define AGENT_RIVAL_MS 60000   /* within it a second eviction is a rival's work */
+#define AGENT_CALM_MS 42000    /* no dial after that */
 
 struct agent {
 	/* set by owner */
@@ -46,7 +48,9 @@ struct agent {
 	char names[AGENT_N_PROXIES][32];
 	struct list services;
 	uint64_t login_ms, heard_ms, resumed_ms, wake_ms;
-	size_t n_tries_lived; /* since it was started last */
+	uint64_t evicted_ms;   /* the last session, and nothing failed since; 0: it was not */
+	uint64_t rival_due_ms; /* not dialed before, for a rival was found */
+	size_t n_tries_lived;  /* since it was started last */
 };
 
 /* A process that starts: it has no session yet, and dials soon. */

@@ -179,17 +179,21 @@ static void visit_refused(struct service *v)
 
 /* -- the session -- */
 
-static unsigned excuse_of(enum client_cause cause)
+static unsigned excuse_of(const struct agent *a, enum client_cause cause)
 {
+	const unsigned closed = HARM_CUT | HARM_SILENCE | HARM_NONSENSE | HARM_PAUSE;
+
 	switch (cause) {
-	case CLIENT_CAUSE_NONE:
-	case CLIENT_CAUSE_UNHEARD: return 0; /* our server answers each hello */
-	case CLIENT_CAUSE_SERVER_CLOSED:
-		return HARM_CUT | HARM_SILENCE | HARM_NONSENSE | HARM_PAUSE;
+	case CLIENT_CAUSE_NONE: return 0;
+	case CLIENT_CAUSE_UNHEARD: /* our server answers each hello, but without a mux an end looks
+				    * the same */
+		return a->frps->is_mux ? 0 : closed;
+	case CLIENT_CAUSE_SERVER_CLOSED: return closed;
 	case CLIENT_CAUSE_REPLACED: return HARM_EVICTION;
 	case CLIENT_CAUSE_REFUSED: return HARM_REFUSAL;
 	case CLIENT_CAUSE_LATE: return HARM_MUTE | HARM_SILENCE;
-	case CLIENT_CAUSE_SILENT: return HARM_SILENCE;
+	case CLIENT_CAUSE_SILENT: /* without a mux a login that waits is silence */
+		return a->frps->is_mux ? HARM_SILENCE : HARM_SILENCE | HARM_MUTE;
 	case CLIENT_CAUSE_PROTOCOL: return HARM_NONSENSE;
 	case CLIENT_CAUSE_GOAWAY: return HARM_GOAWAY;
 	case CLIENT_CAUSE_MEMORY: return HARM_MEMORY;
@@ -207,17 +211,34 @@ void agent_hang_up(struct agent *a)
 	a->conn = NULL;
 }
 
+/* Two good sessions in a row that another login took within a minute: that is a rival, and nothing
+ * else is. */
+static void agent_judge_rival(struct agent *a, bool is_evicted, enum retry_class class)
+{
+	uint64_t now_ms = a->env->now_ms;
+	bool was_evicted = a->evicted_ms > 0 && now_ms - a->evicted_ms <= AGENT_RIVAL_MS;
+
+	PROMISE(a->env, class == RETRY_RIVAL || !(is_evicted && was_evicted));
+	a->evicted_ms = is_evicted && class != RETRY_RIVAL ? now_ms : 0;
+	if (class != RETRY_RIVAL)
+		return;
+	env_hit(a->env, FAULT_RIVAL);
+	PROMISE(a->env, is_evicted && a->runid.at[0] == '\0');
+	a->rival_due_ms = now_ms + AGENT_CALM_MS;
+}
+
 static void agent_on_dead(struct agent *a, enum client_cause cause, const char *text)
 {
 	bool was_up = a->retry.state == RETRY_STATE_IDLE;
 	enum retry_class class;
 
-	PROMISE(a->env, (a->conn->harm & excuse_of(cause)) != 0);
+	PROMISE(a->env, (a->conn->harm & excuse_of(a, cause)) != 0);
 	a->deaths[cause]++;
 	a->n_deaths++;
 	a->last_cause = cause;
 	env_note(a->env, client_cause_name(cause), a->number, was_up);
 	class = runid_on_dead(&a->runid, was_up, cause, text, a->retry.n_tries, a->env->now_ms);
+	agent_judge_rival(a, was_up && cause == CLIENT_CAUSE_REPLACED, class);
 	if (!a->keeps_run_id)
 		runid_deinit(&a->runid);
 	agent_hang_up(a);
@@ -282,7 +303,7 @@ static bool agent_on_event(struct agent *a, const struct client_event *ev)
 	case CLIENT_EV_VISIT_OPEN: visit_open(v); break;
 	case CLIENT_EV_VISIT_REFUSED: visit_refused(v); break;
 	case CLIENT_EV_WANT_WORK:
-		PROMISE(a->env, a->env->now_ms == UINT64_MAX); /* never with a mux */
+		PROMISE(a->env, !a->frps->is_mux); /* the connections themselves are left out */
 		break;
 	case CLIENT_EV_DEAD: agent_on_dead(a, ev->cause, ev->text); return false;
 	}

@@ -37,6 +37,8 @@
 	X(GOAWAY, "GoAway")                                    \
 	X(STREAM_RST, "stream reset by the server")            \
 	X(EVICTION, "session replaced by another login")       \
+	X(RIVAL, "another agent found to have the run id")     \
+	X(NO_MUX, "session without a mux")                     \
 	X(PAUSE, "agent paused")                               \
 	X(KILL, "agent killed, its end seen")                  \
 	X(LOST_KILL, "agent killed, its end not seen")         \

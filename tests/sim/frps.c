@@ -14,7 +14,7 @@
 
 void frps_init(struct frps *f, struct env *env)
 {
-	*f = (struct frps){ .env = env };
+	*f = (struct frps){ .env = env, .is_mux = true };
 	list_init(&f->conns);
 }
 
@@ -47,21 +47,46 @@ void frps_stream_free(struct frps_stream *s)
 	free(s);
 }
 
-struct frps_conn *frps_accept(struct frps *f, unsigned *harm)
+static struct frps_stream *stream_new(struct frps_conn *c, struct mux_stream *ms)
+{
+	struct frps_stream *s = calloc(1, sizeof(*s));
+
+	PROMISE(c->f->env, s != NULL);
+	s->conn = c;
+	s->mux = ms;
+	list_add_tail(&c->streams, &s->link);
+	return s;
+}
+
+/* How it speaks, and how it knows that the client is there. */
+static void conn_start(struct frps_conn *c)
 {
 	struct mux_params p = { .is_server = true };
+	uint64_t now_ms = c->f->env->now_ms;
+
+	if (!c->f->is_mux) {
+		(void) stream_new(c, NULL);
+		c->ping_ms = UINT64_MAX;
+		c->ping_due_ms = now_ms + FRPS_BEAT_MS;
+		return;
+	}
+	PROMISE(c->f->env, mux_new(&c->mux, &p) == 0);
+	mux_tick(c->mux, now_ms);
+	c->ping_ms = now_ms + FRPS_PING_MS;
+	c->ping_due_ms = UINT64_MAX;
+}
+
+struct frps_conn *frps_accept(struct frps *f, unsigned *harm)
+{
 	struct frps_conn *c = calloc(1, sizeof(*c));
 
 	PROMISE(f->env, c != NULL);
 	c->f = f;
 	c->harm = harm;
-	PROMISE(f->env, mux_new(&c->mux, &p) == 0);
-	mux_tick(c->mux, f->env->now_ms);
 	list_init(&c->streams);
 	list_init(&c->users);
 	list_add_tail(&f->conns, &c->link);
-	c->ping_ms = f->env->now_ms + FRPS_PING_MS;
-	c->ping_due_ms = UINT64_MAX;
+	conn_start(c);
 	f->n_open++;
 	return c;
 }
@@ -156,7 +181,8 @@ static void stream_on_data(struct frps_stream *s, struct span in)
 		flow_on_data(&s->flow, in);
 		return;
 	}
-	mux_consume(c->mux, s->mux, in.len);
+	if (c->mux != NULL)
+		mux_consume(c->mux, s->mux, in.len);
 	stream_begin(s, &in);
 	while (s->magic_due == 0) {
 		err = chan_next_frame(&s->chan, &in, &f);
@@ -185,27 +211,27 @@ static void conn_on_end(struct frps_conn *c, struct frps_stream *s, bool is_rese
 	frps_stream_free(s);
 }
 
-static void conn_on_opened(struct frps_conn *c, struct mux_stream *ms)
-{
-	struct frps_stream *s = calloc(1, sizeof(*s));
-
-	PROMISE(c->f->env, s != NULL);
-	s->conn = c;
-	s->mux = ms;
-	list_add_tail(&c->streams, &s->link);
-	mux_set_user(ms, s);
-}
-
 /* -- bytes -- */
+
+/* The stream that is the connection. */
+static struct frps_stream *conn_stream(struct frps_conn *c)
+{
+	return container_of(c->streams.next, struct frps_stream, link);
+}
 
 void frps_feed(struct frps_conn *c, struct span in)
 {
 	struct mux_event ev;
 
+	if (c->mux == NULL) {
+		if (!c->is_closing)
+			stream_on_data(conn_stream(c), in);
+		return;
+	}
 	mux_feed(c->mux, in, c->f->env->now_ms);
 	while (mux_next(c->mux, &ev) == 0) {
 		switch (ev.kind) {
-		case MUX_EV_OPENED: conn_on_opened(c, ev.stream); break;
+		case MUX_EV_OPENED: mux_set_user(ev.stream, stream_new(c, ev.stream)); break;
 		case MUX_EV_DATA: stream_on_data(ev.user, ev.data); break;
 		case MUX_EV_FIN: conn_on_end(c, ev.user, false); break;
 		case MUX_EV_RST: conn_on_end(c, ev.user, true); break;
@@ -232,6 +258,13 @@ static void conn_turns(struct frps_conn *c)
 
 struct span frps_drain(struct frps_conn *c)
 {
+	struct span out;
+
+	if (c->mux == NULL) {
+		out = chan_out(&conn_stream(c)->chan);
+		c->is_dead = c->is_dead || (c->is_closing && out.len == 0);
+		return out;
+	}
 	frps_flush_control(c);
 	conn_turns(c);
 	return mux_drain(c->mux);
@@ -239,7 +272,10 @@ struct span frps_drain(struct frps_conn *c)
 
 void frps_drained(struct frps_conn *c, size_t n)
 {
-	mux_drained(c->mux, n);
+	if (c->mux == NULL)
+		chan_sent(&conn_stream(c)->chan, n);
+	else
+		mux_drained(c->mux, n);
 }
 
 bool frps_is_dead(const struct frps_conn *c)
@@ -251,6 +287,8 @@ size_t frps_n_streams(const struct frps_conn *c)
 {
 	struct mux_facts facts;
 
+	if (c->mux == NULL)
+		return 0;
 	mux_facts(c->mux, &facts);
 	return facts.n_streams;
 }
@@ -270,7 +308,10 @@ bool frps_spoil(struct frps_conn *c)
 		junk[i] = (uint8_t) env_random(c->f->env, 256);
 	if (c->control == NULL)
 		return false;
-	if (mux_write_urgent(c->mux, c->control->mux, span_of(junk, sizeof(junk))) != 0)
+	if (c->mux == NULL)
+		PROMISE(c->f->env,
+			chan_send_raw(&c->control->chan, span_of(junk, sizeof(junk))) == 0);
+	else if (mux_write_urgent(c->mux, c->control->mux, span_of(junk, sizeof(junk))) != 0)
 		return false;
 	*c->harm |= HARM_NONSENSE;
 	return true;
@@ -278,6 +319,8 @@ bool frps_spoil(struct frps_conn *c)
 
 bool frps_goaway(struct frps_conn *c)
 {
+	if (c->mux == NULL)
+		return false;
 	*c->harm |= HARM_GOAWAY;
 	mux_goaway(c->mux, 0);
 	return true;
@@ -285,6 +328,8 @@ bool frps_goaway(struct frps_conn *c)
 
 bool frps_ping_flood(struct frps_conn *c)
 {
+	if (c->mux == NULL)
+		return false;
 	*c->harm |= HARM_NONSENSE;
 	for (uint32_t i = 0; i <= LIMIT_PINGS_PER_S + 10; i++)
 		if (mux_ping(c->mux, i) != 0)
@@ -301,8 +346,10 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t frps_deadline(const struct frps_conn *c)
 {
-	uint64_t due = earlier(mux_deadline(c->mux), earlier(c->ping_ms, c->ping_due_ms));
+	uint64_t due = earlier(c->ping_ms, c->ping_due_ms);
 
+	if (c->mux != NULL)
+		due = earlier(due, mux_deadline(c->mux));
 	if (c->n_answers > 0)
 		due = earlier(due, c->answers[0].due_ms);
 	if (!list_is_empty(&c->users))
@@ -336,7 +383,8 @@ void frps_act(struct frps_conn *c)
 {
 	struct list *i, *next;
 
-	mux_tick(c->mux, c->f->env->now_ms);
+	if (c->mux != NULL)
+		mux_tick(c->mux, c->f->env->now_ms);
 	conn_ping(c);
 	frps_say_due(c);
 	frps_expire_users(c);

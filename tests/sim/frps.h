@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* frps.h - a model of frps made of our own machines in the server's role: names are unique, answers
  * come in order and late, work connections are asked for and pooled, users send and receive checked
- * bytes, visits of a client are joined to a service. Tests only. */
+ * bytes, visits of a client are joined to a service. Without a mux it has the control channel only:
+ * nobody comes to its proxies. Tests only. */
 #pragma once
 #include "proto/base/list.h"
 #include "proto/session/chan.h"
@@ -34,6 +35,7 @@ struct frps {
 	/* set by owner */
 	struct env *env;
 	enum frps_kind kind;
+	bool is_mux;
 	struct frps_rules rules;
 	/* read-only */
 	size_t n_logins, n_open, n_users, n_whole, n_cut, n_timeouts;
@@ -66,7 +68,7 @@ void frps_drained(struct frps_conn *c, size_t n);
 bool frps_is_dead(const struct frps_conn *c);
 uint64_t frps_deadline(const struct frps_conn *c);
 void frps_act(struct frps_conn *c);
-/* Streams that the mux still knows. */
+/* Streams that the mux still knows; 0 without one. */
 size_t frps_n_streams(const struct frps_conn *c);
 /* When the last Ping of the control channel came, or the login; 0: neither yet. */
 uint64_t frps_pinged_ms(const struct frps_conn *c);

@@ -8,6 +8,7 @@
 #define FRPS_ANSWERS 256
 #define FRPS_PROXIES 8
 #define FRPS_USER_WAIT_MS 10000
+#define FRPS_BEAT_MS 40000 /* without a mux: the longest between two Pings of a client */
 
 enum stream_kind { STREAM_NEW, STREAM_CONTROL, STREAM_POOLED, STREAM_JOINED };
 
@@ -37,18 +38,19 @@ struct frps_answer { /* what the control channel says next, and not before @due_
 
 struct frps_conn {
 	struct frps *f;
-	struct mux *mux;
+	struct mux *mux; /* NULL: the connection is a stream by itself */
 	struct frps_stream *control;
 	struct list link, streams, users;
 	unsigned *harm; /* borrowed */
 	char run_id[24];
 	bool is_logged, is_parked, is_dead;
+	bool is_closing;	  /* no mux: dead when all is said */
 	enum prim_aead_kind aead; /* wire v2 */
 	struct hello_keys keys;
 	char proxies[FRPS_PROXIES][32];
 	struct frps_answer answers[FRPS_ANSWERS];
 	size_t n_answers;
-	uint64_t ping_ms, ping_due_ms; /* of the mux */
+	uint64_t ping_ms, ping_due_ms; /* of the mux; without one only due: the client's Ping */
 	uint64_t pinged_ms;	       /* by the client, on the control channel */
 };
 

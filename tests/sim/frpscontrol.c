@@ -50,6 +50,8 @@ void frps_answer(struct frps_conn *c, enum msg_type type, const char *name, cons
 	*a = (struct frps_answer){ .type = type, .error = error, .due_ms = e->now_ms };
 	if (c->f->rules.slow_ms > 0) {
 		env_hit(e, FAULT_SLOW_ANSWER);
+		if (c->mux == NULL) /* a Pong is all that tells of its life */
+			*c->harm |= HARM_SILENCE;
 		a->due_ms += env_random(e, (uint32_t) c->f->rules.slow_ms);
 	}
 	if (a->due_ms < after_ms)
@@ -120,6 +122,13 @@ static void conn_new_proxy(struct frps_conn *c, const struct msg_new_proxy *p)
 	frps_answer(c, MSG_NEW_PROXY_RESP, p->name, error);
 }
 
+static void conn_pinged(struct frps_conn *c)
+{
+	c->pinged_ms = c->f->env->now_ms;
+	if (c->mux == NULL)
+		c->ping_due_ms = c->pinged_ms + FRPS_BEAT_MS;
+}
+
 void frps_on_control(struct frps_conn *c, const struct msg *m)
 {
 	struct env *e = c->f->env;
@@ -134,7 +143,7 @@ void frps_on_control(struct frps_conn *c, const struct msg *m)
 		break;
 	case MSG_PING:
 		PROMISE(e, m->ping.privilege_key != NULL);
-		c->pinged_ms = e->now_ms;
+		conn_pinged(c);
 		frps_answer(c, MSG_PONG, "", NULL);
 		break;
 	default: PROMISE(e, msg_type_name(m->type) == NULL); /* a client sends no other */
@@ -220,10 +229,15 @@ void frps_drop_control(struct frps_conn *c)
 {
 	if (c->control == NULL)
 		return;
-	mux_fin(c->mux, c->control->mux);
-	frps_stream_free(c->control);
 	c->is_logged = false; /* its names are free */
 	c->n_answers = 0;
+	if (c->mux == NULL) {
+		*c->harm |= HARM_CUT;
+		c->is_closing = true;
+		return;
+	}
+	mux_fin(c->mux, c->control->mux);
+	frps_stream_free(c->control);
 }
 
 bool frps_evict(struct frps_conn *c)
@@ -264,7 +278,9 @@ static void conn_logged(struct frps_conn *c)
 	c->is_logged = true;
 	c->is_parked = false;
 	c->f->n_logins++;
-	c->pinged_ms = c->f->env->now_ms;
+	if (c->mux == NULL)
+		env_hit(c->f->env, FAULT_NO_MUX);
+	conn_pinged(c);
 	conn_set_layer(c);
 	frps_answer(c, MSG_REQ_WORK_CONN, "", NULL);
 	if (c->f->rules.closes_after_login) {

@@ -119,7 +119,7 @@ static void conn_add_user(struct frps_conn *c, const char *proxy)
 
 static bool conn_takes_users(const struct frps_conn *c)
 {
-	return c->is_logged && c->n_answers <= FRPS_ANSWERS / 2;
+	return c->mux != NULL && c->is_logged && c->n_answers <= FRPS_ANSWERS / 2;
 }
 
 void frps_user(struct frps *f)

@@ -32,6 +32,7 @@ struct net_conn *net_open(struct net *n, struct frps *f, struct agent *a, size_t
 	c->owner = owner;
 	c->agent = a;
 	c->server = frps_accept(f, &c->harm);
+	c->tap.is_off = !f->is_mux;
 	list_add_tail(&n->conns, &c->link);
 	if (n->is_deaf) {
 		env_hit(n->env, FAULT_DEAF);

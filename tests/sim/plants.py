@@ -48,6 +48,8 @@ PLANTS = {
         "\tif (!was_up && runid_may_have_failed(cause, text, n_tries))",
         "\tif (!was_up && cause == CLIENT_CAUSE_REFUSED && runid_may_have_failed(cause, text, n_tries))",
     ),
+    # a rival is never found
+    "unseen_rival": ("\tr->evicted_ms = now_ms;", "\tr->evicted_ms = 0;"),
     # nobody wakes up to see that the path is dead
     "missed_deadline": ("\treturn min_u64(due, beat_deadline(&c->beat));", "\treturn due;"),
     # a process that did not run judges the login before it has looked

@@ -77,6 +77,7 @@ void run_init(struct run *u, struct replay *p)
 
 	memset(u, 0, sizeof(*u));
 	u->p = p;
+	u->left = SIZE_MAX;
 	if (p->n_pings > 0) /* the recorder's configuration: 1 s in some, else the default */
 		cp.heartbeat_ms = p->n_pings > 1 ? 1000 : 30000;
 	u->now_ms = 5000000;
@@ -198,10 +199,20 @@ static void run_feed(struct run *u, size_t conn, struct span bytes)
 		assert_true(work_next(w, &bytes) >= 0);
 }
 
+/* How much of a piece still arrives. */
+static struct span run_rest(struct run *u, const struct rec_piece *piece)
+{
+	struct span in = piece->conn == 0 ? span_head(piece->bytes, u->left) : piece->bytes;
+
+	if (piece->conn == 0 && u->left != SIZE_MAX)
+		u->left -= in.len;
+	return in;
+}
+
 /* Cut at every split; each piece in a block of its own. */
 static void run_arrive(struct run *u, const struct rec_piece *piece, struct unit_split *split)
 {
-	struct span in = piece->bytes;
+	struct span in = run_rest(u, piece);
 
 	while (in.len > 0 && !u->is_dead) {
 		size_t n = unit_piece(split, in.len);
@@ -213,6 +224,11 @@ static void run_arrive(struct run *u, const struct rec_piece *piece, struct unit
 		free(copy);
 		in = span_skip(in, n);
 	}
+	if (u->left > 0 || u->is_dead)
+		return;
+	client_lost(u->c, "connection reset");
+	run_events(u);
+	assert_true(u->is_dead);
 }
 
 /* Streams of visitors are left out and the ids behind them close up: our machine opens none. */

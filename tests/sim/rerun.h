@@ -30,6 +30,8 @@ struct run {
 	struct rec_stream *streams; /* what we sent */
 	size_t n_streams;
 	uint64_t now_ms;
+	size_t left; /* bytes of the server on the first connection until that is reset; SIZE_MAX:
+			never */
 	struct work works[32]; /* without mux */
 	size_t n_works;
 	bool is_dead;
@@ -48,6 +50,6 @@ static inline struct rec_stream *replay_control(struct replay *p)
 }
 
 void run_init(struct run *u, struct replay *p);
-/* All pieces of the recording, the server's cut by @split. */
+/* Pieces of the recording, all or as many as are left, the server's cut by @split. */
 void run_pieces(struct run *u, struct unit_split split);
 void run_free(struct run *u);

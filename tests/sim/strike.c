@@ -115,6 +115,18 @@ static void strike_server(struct sim *s, struct agent *a)
 		env_hit(&s->env, kinds[i].fault);
 }
 
+/* Another agent has the same run id, and takes each session soon after its login. */
+static void strike_rival(struct sim *s, struct agent *a)
+{
+	uint32_t n = 2 + env_random(&s->env, 3);
+
+	while (n-- > 0) {
+		sim_run_ms(s, env_random(&s->env, 6000));
+		if (sim_provoke(a, frps_evict))
+			env_hit(&s->env, FAULT_EVICTION);
+	}
+}
+
 /* -- the agent -- */
 
 /* Also in the midst of a login. */
@@ -168,6 +180,7 @@ static void strike_hurry(struct sim *s, struct agent *a)
 	s->net.is_closed = env_chance(&s->env, 70);
 	while (n-- > 0) {
 		env_hit(&s->env, FAULT_HURRY);
+		a->rival_due_ms = 0;
 		retry_hurry(&a->retry, s->env.now_ms);
 		sim_run_ms(s, env_random(&s->env, 500));
 	}
@@ -183,7 +196,7 @@ void strike(struct sim *s)
 		strike_outage, strike_outage, strike_quality,	strike_quality,	  strike_restart,
 		strike_rules,  strike_rules,  strike_server,	strike_server,	  strike_server,
 		strike_pause,  strike_kill,   strike_memory,	strike_memory,	  strike_proxies,
-		strike_hurry,
+		strike_hurry,  strike_rival,
 	};
 	size_t i = env_random(&s->env, sizeof(kinds) / sizeof(kinds[0]));
 

@@ -138,12 +138,12 @@ static bool tap_header(struct tap_side *side, struct span *in)
 
 void tap_sent(struct tap *t, enum tap_dir dir, struct span bytes)
 {
-	while (tap_header(&t->sent[dir], &bytes))
+	while (!t->is_off && tap_header(&t->sent[dir], &bytes))
 		tap_on_sent(t, dir, t->sent[dir].header);
 }
 
 void tap_arrived(struct tap *t, enum tap_dir dir, struct span bytes)
 {
-	while (tap_header(&t->arrived[dir], &bytes))
+	while (!t->is_off && tap_header(&t->arrived[dir], &bytes))
 		tap_on_arrived(t, dir, t->arrived[dir].header);
 }

@@ -24,6 +24,7 @@ struct tap {
 	struct map streams;
 	struct tap_side sent[2], arrived[2];
 	uint32_t last_id;
+	bool is_off; /* it is no yamux: nothing to see */
 	/* read-only */
 	size_t n_unacked, n_open;	  /* open: not ended by a RST or two FINs */
 	uint32_t pings_due[2][TAP_PINGS]; /* ids asked by this side, in order */

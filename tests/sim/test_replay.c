@@ -14,19 +14,27 @@
  * - the order of the NewProxy and CloseProxy of different proxies: frpc walks a hash map;
  * - CloseProxy of a refused proxy: frpc sends one, we do not (the server holds nothing).
  * Messages above the client machine (UDP packets, visitors) are decoded and encoded again by the
- * channel alone. */
+ * channel alone.
+ *
+ * And each is cut at every offset of what the server said. */
 #include "tests/unit/unit.h"
 
 #include <dirent.h>
 
 #include "proto/wire/dgram.h"
 #include "tests/sim/rerun.h"
+#include "tests/unit/failmalloc.h"
 
 #define N_HOWS 6 /* as recorded, byte by byte, random */
 #define N_KINDS 2
+#define CUT_EACH 2500 /* offsets of a session, each; behind them is payload */
+#define CUT_STEP 499
 
 static const enum prim_aead_kind both_kinds[N_KINDS] = { PRIM_AEAD_AES_256_GCM,
 							 PRIM_AEAD_XCHACHA20_POLY1305 };
+
+static bool is_cut; /* sessions are cut, not compared */
+static size_t n_cuts;
 
 /* Decoded and encoded again it says the same. */
 static void check_codec(const struct rec_message *m, enum wire wire)
@@ -352,11 +360,48 @@ static void replay_once(struct replay *p, unsigned how)
 	run_free(&u);
 }
 
+/* Where the recorded session ends, an end in front of it says so. */
+static void cut_once(struct replay *p, size_t at)
+{
+	struct run u;
+
+	run_init(&u, p);
+	u.left = at;
+	run_pieces(&u, unit_split_of(0));
+	assert_true(u.is_dead || u.left > 0);
+	if (u.left == 0)
+		assert_true(u.cause == CLIENT_CAUSE_SERVER_CLOSED ||
+			    u.cause == CLIENT_CAUSE_REPLACED || u.cause == CLIENT_CAUSE_REFUSED ||
+			    (u.cause == CLIENT_CAUSE_UNHEARD && !p->r.is_mux));
+	run_free(&u);
+}
+
+static void replay_cuts(struct replay *p)
+{
+	size_t n_bytes = 0;
+
+	for (size_t i = 0; i < p->r.n_pieces; i++)
+		if (p->r.pieces[i].dir == REC_DOWN && p->r.pieces[i].conn == 0)
+			n_bytes += p->r.pieces[i].bytes.len;
+	for (size_t at = 0; at < n_bytes; at += at < CUT_EACH ? 1 : CUT_STEP) {
+		size_t n_live = failmalloc_n_live();
+
+		cut_once(p, at);
+		assert_int_equal(failmalloc_n_live(), n_live);
+		n_cuts++;
+	}
+}
+
 static void replay_session(const char *dir, const char *name)
 {
 	static struct replay p;
 
 	replay_init(&p, dir, name);
+	if (is_cut) {
+		replay_cuts(&p);
+		replay_free(&p);
+		return;
+	}
 	for (unsigned how = 0; how < N_HOWS; how++)
 		replay_once(&p, how);
 	(void) printf(
@@ -366,14 +411,14 @@ static void replay_session(const char *dir, const char *name)
 	replay_free(&p);
 }
 
-static void test_every_recorded_session(void **state)
+/* Returns how many there are. */
+static size_t replay_all(void)
 {
 	char root[2048], path[4096], name[600];
 	struct dirent **groups, **scenarios;
 	size_t n_replayed = 0;
 	int n_groups, n_scenarios;
 
-	(void) state;
 	(void) snprintf(root, sizeof(root), "%s/sessions", unit_vectors_dir());
 	n_groups = scandir(root, &groups, NULL, alphasort);
 	assert_true(n_groups > 2);
@@ -397,13 +442,34 @@ static void test_every_recorded_session(void **state)
 		free(groups[i]);
 	}
 	free(groups);
-	(void) printf("# %zu sessions replayed, %d ways each, none left out\n", n_replayed, N_HOWS);
-	assert_true(n_replayed >= 52);
+	return n_replayed;
+}
+
+static void test_every_recorded_session(void **state)
+{
+	size_t n = replay_all();
+
+	(void) state;
+	(void) printf("# %zu sessions replayed, %d ways each, none left out\n", n, N_HOWS);
+	assert_true(n >= 52);
+}
+
+static void test_f19_recorded_sessions_cut_at_offsets(void **state)
+{
+	(void) state;
+	is_cut = true;
+	(void) replay_all();
+	is_cut = false;
+	(void) printf("# cut %zu times\n", n_cuts);
+	assert_true(n_cuts >= 40000);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_recorded_session) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_recorded_session),
+		cmocka_unit_test(test_f19_recorded_sessions_cut_at_offsets),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
