@@ -18,7 +18,8 @@ import peers
 
 N_CONNECTIONS, N_RECONNECTS, N_HALF_OPEN = (1_000_000, 10_000, 1_000) if peers.IS_FULL else (20_000, 50, 20)
 N_AGENTS = 50 if peers.IS_FULL else 10
-WARM_PERCENT = 5  # so much of it is done before anything is measured, but one round at least
+WARM_PERCENT = 5  # so much of it is done before anything is measured,
+WARM_ROUNDS = 5 if peers.IS_FULL else 1  # but so many of each agent at least: the heap of one settles in a few
 PARALLEL = 16  # users at once
 GROWTH_MIB = 1.0
 REST_S = 3  # after the last user
@@ -130,7 +131,7 @@ def soak(lab, fault, count, what):
         member.end_user()
     time.sleep(REST_S)
     rest = [agent.n_descriptors() for agent in agents]
-    rounds(max(1, count * WARM_PERCENT // 100 // N_AGENTS))
+    rounds(max(WARM_ROUNDS, count * WARM_PERCENT // 100 // N_AGENTS))
     warm, n_before = measure(agents, rest), len(lab.frps.logins())
     worst = rounds(count // N_AGENTS)
     n_logins = len(lab.frps.logins()) - n_before
