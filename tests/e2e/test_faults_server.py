@@ -34,6 +34,22 @@ def test_f18_goaway(lab):
     return {"GoAway 0": at - began}
 
 
+@row("F18", {"one byte is wrong": 12.0}, servers=BOTH, waits_s=40)
+def test_f18_corrupt_login(lab):
+    """In a record of TLS, its head or the handshake; a length that is wrong is waited for, 10 s."""
+    relay, _ = start_behind_relay(lab)
+    worst = 0.0
+    for at, direction in ((2, "up"), (4, "up"), (100, "up"), (900, "up"), (4, "down"), (60, "down"), (1500, "down")):
+        mark = relay.mark()
+        relay.tell(f"corrupt {at} {direction}")
+        relay.tell("rst")
+        relay.wait_event("cut", since=mark)
+        relay.tell("pass")
+        worst = max(worst, seconds_of(back, lab))
+        time.sleep(SETTLED_S)
+    return {"one byte is wrong": worst}
+
+
 # How many bytes a login without TLS and its first answers have; with TLS the same falls into the handshake.
 LENGTHS = {"up": 700, "down": 260}
 STEP = 4 if peers.IS_FULL else 16
