@@ -147,25 +147,24 @@ static const char *local_name(const struct checkup *c)
 
 static void tell_local(struct checkup *c)
 {
-	const char *addr = c->target.local_host;
-	unsigned port = c->target.local_port;
+	char addr[300];
 
+	text_format_hostport(addr, sizeof(addr), c->target.local_host, c->target.local_port);
 	if (c->error[0] == '\0' && is_node(c))
-		tell_of(c, VERDICT_PASS, local_name(c), NULL, "%s:%u is ready (%s)", addr, port,
+		tell_of(c, VERDICT_PASS, local_name(c), NULL, "%s is ready (%s)", addr,
 			c->target.health.path);
 	else if (c->error[0] == '\0')
-		tell_of(c, VERDICT_PASS, local_name(c), NULL, "%s:%u takes connections", addr,
-			port);
+		tell_of(c, VERDICT_PASS, local_name(c), NULL, "%s takes connections", addr);
 	else if (is_node(c))
 		tell_of(c, VERDICT_FAIL, local_name(c),
 			c->status != 0
 				? "the proxies are registered when it answers with 2xx: see the node's log, or set MLTUNNEL_READY_PATH"
 				: "start the node's server, or set MLTUNNEL_POC_PORT to its port",
-			"%s:%u%s is not ready: %s", addr, port, c->target.health.path, c->error);
+			"%s%s is not ready: %s", addr, c->target.health.path, c->error);
 	else
 		tell_of(c, VERDICT_WARN, local_name(c),
 			"normal while a model loads; else start the service, or correct its port",
-			"%s:%u: %s", addr, port, c->error);
+			"%s: %s", addr, c->error);
 }
 
 static void on_local_answer(void *arg, int status, const char *error)

@@ -22,6 +22,7 @@
 #include "agent/front/reaper.h"
 #include "agent/front/signals.h"
 #include "agent/tunnel/service.h"
+#include "proto/base/text.h"
 
 #define RUN_NAMES 512 /* of the proxies, in the first line of the log */
 
@@ -226,11 +227,9 @@ static void run_log_start(const struct run *run)
 {
 	const struct conf *c = run->p->conf;
 	char server[300], names[RUN_NAMES] = "";
-	bool is_v6 = strchr(c->server_host, ':') != NULL;
 	size_t len = 0;
 
-	(void) snprintf(server, sizeof(server), "%s%s%s:%u", is_v6 ? "[" : "", c->server_host,
-			is_v6 ? "]" : "", c->server_port);
+	text_format_hostport(server, sizeof(server), c->server_host, c->server_port);
 	for (size_t i = 0; i < c->n_proxies; i++) {
 		const char *name = c->proxies[i].wire_name;
 

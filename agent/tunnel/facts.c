@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/tunnel/upstate.h"
+#include "proto/base/text.h"
 
 static const char *state_name(enum uplink_state s)
 {
@@ -66,14 +67,6 @@ static const char *proxy_status(const struct proxy *p)
 	return p->said[0] != '\0' ? "start error" : "wait start";
 }
 
-/* With brackets for IPv6, as Go joins them. */
-static void write_addr(char *dst, size_t cap, const char *host, unsigned port)
-{
-	bool is_v6 = strchr(host, ':') != NULL;
-
-	(void) snprintf(dst, cap, is_v6 ? "[%s]:%u" : "%s:%u", host, port);
-}
-
 void facts_each_proxy(const struct uplink *u, service_proxy_fn *fn, void *arg)
 {
 	char local[300], remote[500];
@@ -96,7 +89,8 @@ void facts_each_proxy(const struct uplink *u, service_proxy_fn *fn, void *arg)
 		};
 
 		f.error = strcmp(f.status, "start error") == 0 ? p->said : "";
-		write_addr(local, sizeof(local), p->conf->local_host, p->conf->local_port);
+		text_format_hostport(local, sizeof(local), p->conf->local_host,
+				     p->conf->local_port);
 		/* frps tells ":6000" of a port, whole names of virtual hosts */
 		(void) snprintf(remote, sizeof(remote), is_port && is_v6 ? "[%s]%s" : "%s%s",
 				is_port ? u->conf->server_host : "", p->remote_addr);

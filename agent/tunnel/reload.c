@@ -6,20 +6,15 @@
  * from the server, too. */
 #include "agent/tunnel/reload.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "agent/conf/diff.h"
 #include "agent/net/resolve.h"
 #include "agent/tunnel/upstate.h"
 #include "proto/base/err.h"
+#include "proto/base/text.h"
 
 void reload_name(struct uplink *u)
 {
-	bool is_v6 = strchr(u->conf->server_host, ':') != NULL;
-
-	(void) snprintf(u->addr, sizeof(u->addr), is_v6 ? "[%s]:%u" : "%s:%u", u->conf->server_host,
-			(unsigned) u->conf->server_port);
+	text_format_hostport(u->addr, sizeof(u->addr), u->conf->server_host, u->conf->server_port);
 }
 
 void reload_finish(struct uplink *u)

@@ -18,6 +18,7 @@
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
 #include "proto/base/secret.h"
+#include "proto/base/text.h"
 
 struct trial {
 	struct trial_params p;
@@ -423,9 +424,7 @@ int trial_new(struct trial **ret_t, const struct trial_params *p)
 		(void) trial_free(t);
 		return err;
 	}
-	(void) snprintf(t->addr, sizeof(t->addr),
-			strchr(t->conf->server_host, ':') != NULL ? "[%s]:%u" : "%s:%u",
-			t->conf->server_host, (unsigned) t->conf->server_port);
+	text_format_hostport(t->addr, sizeof(t->addr), t->conf->server_host, t->conf->server_port);
 	err = link_server_init(&t->server, p->loop, t->conf, t->addr);
 	if (err == 0)
 		trial_start(t);

@@ -18,6 +18,7 @@
 #include "agent/tunnel/relay.h"
 #include "agent/tunnel/visitudp.h"
 #include "proto/base/limits.h"
+#include "proto/base/text.h"
 
 static void visitor_drop_share(struct visitor *v)
 {
@@ -155,8 +156,7 @@ static void visitor_say_bind(struct visitor *v, int err)
 	const struct conf_visitor *c = v->conf;
 	char addr[80];
 
-	(void) snprintf(addr, sizeof(addr), strchr(c->bind_host, ':') != NULL ? "[%s]:%u" : "%s:%u",
-			c->bind_host, (unsigned) c->bind_port);
+	text_format_hostport(addr, sizeof(addr), c->bind_host, c->bind_port);
 	if (err == 0)
 		log_info(v->host->loop->log, "start visitor success", "visitor", c->name, "address",
 			 addr, "to", c->wire_name);

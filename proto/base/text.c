@@ -3,7 +3,9 @@
 #include "proto/base/text.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "proto/base/err.h"
@@ -303,6 +305,13 @@ static char *text_put_escaped(char *dst, uint8_t c)
 	default: *dst++ = (char) c; break;
 	}
 	return dst;
+}
+
+void text_format_hostport(char *dst, size_t cap, const char *host, unsigned port)
+{
+	bool is_v6 = strchr(host, ':') != NULL;
+
+	(void) snprintf(dst, cap, is_v6 ? "[%s]:%u" : "%s:%u", host, port);
 }
 
 const char *text_escape(struct span s, char *dst, size_t cap)

@@ -30,6 +30,8 @@ struct text_hostport {
 /* "host", "host:port", "1.2.3.4:port", "[v6]", "[v6]:port"; a bare IPv6 literal without brackets is
  * refused (its last group would be taken for a port). @default_port 0: a port is required. */
 int text_parse_hostport(const char *s, uint16_t default_port, struct text_hostport *ret_hp);
+/* "host:port" for a person or a protocol, with brackets for an IPv6 address. */
+void text_format_hostport(char *dst, size_t cap, const char *host, unsigned port);
 /* A numeric IPv4 or IPv6 address (zone "%eth0" allowed on v6 link-local)? Never resolves anything.
  */
 bool text_is_ip(const char *s);

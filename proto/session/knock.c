@@ -91,8 +91,7 @@ static void http_ask(struct knock *k)
 {
 	char place[KNOCK_HOST_MAX + 10];
 
-	(void) snprintf(place, sizeof(place), strchr(k->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
-			k->host, k->port);
+	text_format_hostport(place, sizeof(place), k->host, k->port);
 	knock_put_text(k, "CONNECT ");
 	knock_put_text(k, place);
 	knock_put_text(k, " HTTP/1.1\r\nHost: ");

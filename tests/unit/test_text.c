@@ -112,6 +112,19 @@ static void test_duration(void **state)
 	assert_int_equal(text_parse_duration("18446744073709551615h", UINT64_MAX, &v), TEXT_E_BAD);
 }
 
+static void test_hostport_is_written_with_brackets(void **state)
+{
+	char at[32];
+
+	(void) state;
+	text_format_hostport(at, sizeof(at), "10.0.0.1", 80);
+	assert_string_equal(at, "10.0.0.1:80");
+	text_format_hostport(at, sizeof(at), "fe80::1%eth0", 65535);
+	assert_string_equal(at, "[fe80::1%eth0]:65535");
+	text_format_hostport(at, 8, "10.0.0.1", 80);
+	assert_string_equal(at, "10.0.0.");
+}
+
 static void test_hostport(void **state)
 {
 	static const struct {
@@ -352,6 +365,7 @@ int main(void)
 		cmocka_unit_test(test_bool),
 		cmocka_unit_test(test_duration),
 		cmocka_unit_test(test_hostport),
+		cmocka_unit_test(test_hostport_is_written_with_brackets),
 		cmocka_unit_test(test_is_ip),
 		cmocka_unit_test(test_ip_as_bytes),
 		cmocka_unit_test(test_escape),
