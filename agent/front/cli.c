@@ -329,7 +329,10 @@ int cli_parse(int argc, char *const *argv, struct cli *ret_cli, char *why, size_
 		used = 1;
 		if (is_run && (arg[0] != '-' || strcmp(arg, "--") == 0)) {
 			i += arg[0] == '-';
-			cli.command = i < argc ? argv + i : NULL;
+			if (i == argc) /* as of `run -- $UNSET`: an agent alone is not meant */
+				return cli_refuse(&rd, "the command", "run",
+						  " needs a command behind \"--\"");
+			cli.command = argv + i;
 			break;
 		}
 		if (arg[0] != '-' || arg[1] == '\0') {

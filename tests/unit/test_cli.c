@@ -298,8 +298,8 @@ static void test_run_with_a_command(void **state)
 	}
 	assert_int_equal(cli_parse(2, bare, &cli, why, sizeof(why)), 0);
 	assert_null(cli.command);
-	assert_int_equal(cli_parse(3, bare, &cli, why, sizeof(why)), 0);
-	assert_null(cli.command);
+	assert_int_equal(cli_parse(3, bare, &cli, why, sizeof(why)), CLI_E_BAD);
+	assert_string_equal(why, "the command \"run\" needs a command behind \"--\"");
 }
 
 int main(void)
