@@ -11,6 +11,7 @@
 
 #include "agent/base/loop.h"
 #include "agent/tunnel/advice.h"
+#include "proto/base/text.h"
 
 int proxy_new(struct proxy **ret_p, const struct conf *whole, const struct conf_proxy *conf,
 	      struct loop *l)
@@ -71,7 +72,19 @@ void proxy_on_up(struct proxy *p, const char *remote_addr)
 	p->is_up = true;
 	(void) snprintf(p->remote_addr, sizeof(p->remote_addr), "%s", remote_addr); /* for show */
 	p->said[0] = '\0';
-	log_info(p->log, "start proxy success", "proxy", p->conf->name, "remote", remote_addr);
+	if (p->is_apart)
+		log_debug(p->log, "accepted, its partner not yet", "proxy", p->conf->name);
+	else
+		log_info(p->log, "start proxy success", "proxy", p->conf->name, "remote",
+			 remote_addr);
+}
+
+void proxy_on_all_up(struct proxy *p)
+{
+	if (!p->is_apart)
+		return;
+	p->is_apart = false;
+	log_info(p->log, "start proxy success", "proxy", p->conf->name, "remote", p->remote_addr);
 }
 
 void proxy_on_refused(struct proxy *p, const char *error)
@@ -89,7 +102,9 @@ void proxy_on_refused(struct proxy *p, const char *error)
 void proxy_on_closed(struct proxy *p)
 {
 	p->is_up = false;
-	log_debug(p->log, "closed until its partner is accepted", "proxy", p->conf->name);
+	if (!p->is_apart)
+		log_warn(p->log, "closed until its partner is accepted", "proxy", p->conf->name);
+	p->is_apart = true;
 }
 
 void proxy_on_lost(struct proxy *p)
@@ -101,8 +116,7 @@ void proxy_on_local_error(struct proxy *p, int err, const char *why)
 {
 	char addr[300];
 
-	(void) snprintf(addr, sizeof(addr), "%s:%u", p->conf->local_host,
-			(unsigned) p->conf->local_port);
+	text_format_hostport(addr, sizeof(addr), p->conf->local_host, p->conf->local_port);
 	if (p->is_local_down) {
 		log_debug(p->log, "connect to local service error", "proxy", p->conf->name, "local",
 			  addr, "error", why);

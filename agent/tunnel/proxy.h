@@ -41,6 +41,7 @@ struct proxy {
 	struct log *log;
 	char said[160];	    /* the last refusal that was logged */
 	bool is_local_down; /* said so already */
+	bool is_apart;	    /* said that a partner is refused; not yet that all are up again */
 };
 
 /* @conf is one of @whole's, which is shared. 0 or -ENOMEM. */
@@ -55,8 +56,10 @@ void proxy_set_conf(struct proxy *p, const struct conf *whole, const struct conf
 void proxy_on_up(struct proxy *p, const char *remote_addr);
 /* @error is the server's text, raw. Logged once per change of the text. */
 void proxy_on_refused(struct proxy *p, const char *error);
-/* Closed because a partner was refused. */
+/* Closed because a partner was refused: said once, however often it comes up meanwhile. */
 void proxy_on_closed(struct proxy *p);
+/* All partners are up. */
+void proxy_on_all_up(struct proxy *p);
 /* The session is gone. */
 void proxy_on_lost(struct proxy *p);
 /* A connection to the local service failed, or worked: logged when that changes. */

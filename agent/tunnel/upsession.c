@@ -31,11 +31,17 @@ static void uplink_on_proxy_up(struct uplink *u, size_t i, const char *remote_ad
 {
 	struct proxy *p = u->roster.entries[i].user;
 	const char *alias = u->roster.entries[i].alias;
+	bool is_pair_up;
 
 	if (alias != NULL)
 		log_info(u->log, "the server has changed the name of the proxy", "proxy",
 			 p->conf->name, "to", alias);
 	proxy_on_up(p, remote_addr);
+	is_pair_up = u->roster.all_or_none && roster_is_all_up(&u->roster);
+	for (size_t k = 0; is_pair_up && k < u->roster.n_entries; k++) {
+		if (u->roster.entries[k].is_wanted)
+			proxy_on_all_up(u->roster.entries[k].user);
+	}
 	uplink_tell(u);
 }
 

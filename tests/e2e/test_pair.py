@@ -33,6 +33,11 @@ def test_one_port_taken_closes_the_other(new_lab, version, which):
     assert lab.wait_up() <= 2.0
     warnings = [line for _, line in agent.lines if "port already used" in line and "WARN" in line]
     assert len(warnings) == 1, "one line as long as the cause is the same"
+    # One that is accepted and closed again and again tells that once; both tell when they are up for good.
+    n_closed = int(which == "management")  # the first one has an answer before the second is refused
+    agent.wait_line("start proxy success", count=2 + n_closed)
+    assert len(agent.find("start proxy success")) == 2 + n_closed, agent.text()
+    assert len(agent.find("closed until its partner is accepted")) == n_closed, agent.text()
 
 
 def longest_open(port, seconds):
