@@ -298,25 +298,26 @@ static int ctl_tell(enum ctl_what what, struct span answer, FILE *out, FILE *err
 int ctl_run(enum ctl_what what, const struct conf *c, const struct ctl_options *o, FILE *out,
 	    FILE *err)
 {
-	const char *host = c->web.addr != NULL ? c->web.addr : "127.0.0.1";
 	struct buf in;
+	char at[300];
 	int r;
 
 	if (c->web.port == 0) {
 		(void) fprintf(
-			err,
-			"mltunnel: %s: webServer.port is not set in %s, so the agent cannot be asked\n",
-			requests[what].name, c->source);
+			err, "mltunnel: %s: %s is not set in %s, so the agent cannot be asked\n",
+			requests[what].name, c->all_or_none ? "MLTUNNEL_ADMIN" : "webServer.port",
+			c->all_or_none ? "the environment" : c->source);
 		return CTL_E_FAILED;
 	}
+	text_format_hostport(at, sizeof(at), c->web.addr != NULL ? c->web.addr : "127.0.0.1",
+			     c->web.port);
 	buf_init(&in, LIMIT_HTTP_ANSWER + 2 * CTL_HEAD);
 	r = ctl_ask(what, &c->web, o, &in);
 	if (r == 0) {
 		r = ctl_tell(what, buf_span(&in), out, err);
 	} else if (r != -ENOMEM) {
-		(void) fprintf(err, "mltunnel: %s: %s:%u: %s%s\n", requests[what].name, host,
-			       (unsigned) c->web.port, strerror(-r),
-			       r == -ECONNREFUSED ? " (does the agent run?)" : "");
+		(void) fprintf(err, "mltunnel: %s: %s: %s%s\n", requests[what].name, at,
+			       strerror(-r), r == -ECONNREFUSED ? " (does the agent run?)" : "");
 		r = CTL_E_FAILED;
 	}
 	buf_deinit(&in);

@@ -310,11 +310,13 @@ static void live_serve(struct live *l)
 	char at[300];
 	int r = admin_new(&l->admin, &p);
 
-	(void) snprintf(at, sizeof(at), "%s:%u", web->addr != NULL ? web->addr : "127.0.0.1",
-			(unsigned) web->port);
+	text_format_hostport(at, sizeof(at), web->addr != NULL ? web->addr : "127.0.0.1",
+			     web->port);
 	if (r < 0)
-		log_error(l->p.loop->log, "the admin API cannot be served, going on without", "at",
-			  at, "error", strerror(-r));
+		log_error(
+			l->p.loop->log, "the admin API cannot be served, going on without", "at",
+			at, "error", strerror(-r), "remedy",
+			"choose another port or address (MLTUNNEL_ADMIN, webServer.port, webServer.addr)");
 	else
 		log_info(l->p.loop->log, "admin API", "at", at);
 }

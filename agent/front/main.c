@@ -139,7 +139,8 @@ static int run(struct again *again, const struct conf *c, const struct process_l
 			log_set_put(log, logfile_put, file);
 		else
 			log_error(log, "the log file cannot be opened, logging here", "file",
-				  c->log_to, "error", strerror(-r));
+				  c->log_to, "error", strerror(-r), "remedy",
+				  "make its folder, or let the agent write to it (log.to)");
 	}
 	p.log = log;
 	p.logfile = file;
@@ -200,7 +201,7 @@ static int act(struct again *a, const struct conf *c, const struct process_limit
 	case CLI_VERIFY:
 		(void) printf("%s: the configuration %s%s syntax is ok\n",
 			      a->cli->is_frpc ? "frpc" : "mltunnel",
-			      a->file != NULL ? "file " : "of ", c->source);
+			      a->file != NULL ? "file " : "of the ", c->source);
 		return EXIT_OK;
 	case CLI_RELOAD: return control(a->cli, CTL_RELOAD, c);
 	case CLI_STATUS: return show_status(a->cli, c);

@@ -58,6 +58,16 @@ static const struct advice visit_advice[] = {
 	{ "before it answered", "the server's log may tell why" },
 };
 
+/* agent/net/tls.c's words; frps takes TLS and plain connections on one port. */
+static const struct advice tls_advice[] = {
+	{ "not the pinned one",
+	  "ask the server's operator whether its key was changed, and for the new pin: else somebody stands between" },
+	{ "does not speak TLS",
+	  "is it frps that listens on this port? If what stands before it wants no TLS: MLTUNNEL_TLS, tls_enable" },
+	{ "timed out",
+	  "is it frps that listens on this port, and does TLS pass what stands between?" },
+};
+
 static const char *find(const struct advice *table, size_t n, const char *text,
 			const char *otherwise)
 {
@@ -171,14 +181,16 @@ const char *advice_for_rival(void)
 	return "another agent uses this CLIENT_ID (or run id, from a copied state folder): stop one of them, or give it another CLIENT_ID";
 }
 
-const char *advice_for_tls(void)
+const char *advice_for_tls(const char *error)
 {
-	return "do the TLS settings agree with the server's (MLTUNNEL_TLS, tls_enable; CA, pin and server name)?";
+	return find(
+		tls_advice, sizeof(tls_advice) / sizeof(tls_advice[0]), error,
+		"do the TLS settings agree with the server's (MLTUNNEL_TLS, tls_enable; CA, pin and server name)?");
 }
 
 const char *advice_for_local(int err)
 {
 	return err == -ECONNREFUSED
 		       ? "nothing listens there: is the service still starting (a model that loads)?"
-		       : "is the local service alive?";
+		       : "is the local service alive, and is its address right (localIP, localPort)?";
 }

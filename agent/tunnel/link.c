@@ -161,7 +161,7 @@ static void link_end(struct link *l, const char *error, bool is_clean)
 	if (l->state == LINK_STATE_READY)
 		l->ops->on_lost(l->arg, error, is_clean);
 	else
-		link_fail(l, "TLS handshake failed", error, advice_for_tls());
+		link_fail(l, "TLS handshake failed", error, advice_for_tls(error));
 }
 
 static void link_on_eof(void *arg)
@@ -297,7 +297,7 @@ static void link_on_timer(struct timer *t)
 {
 	struct link *l = container_of(t, struct link, timer);
 
-	link_fail(l, "TLS handshake failed", "timed out", advice_for_tls());
+	link_fail(l, "TLS handshake failed", "timed out", advice_for_tls("timed out"));
 }
 
 static int link_start(struct link *l, struct link_server *server, const struct link_ops *ops,

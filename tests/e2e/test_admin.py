@@ -209,7 +209,13 @@ def test_open_address_needs_a_password(lab, address):
 
 def test_taken_port_is_told_and_the_tunnel_runs(lab):
     agent = lab.start_by_ini(lab.ini(common=[f"admin_port = {lab.node.management}"]))
-    assert agent.find("admin API cannot be served")
+    assert agent.find("admin API cannot be served.*remedy=")
+
+
+def test_address_is_told_as_a_url_has_it(lab):
+    port = network.free_port()
+    agent = lab.start_by_ini(lab.ini(common=["admin_addr = ::1", f"admin_port = {port}"]))
+    assert agent.find(rf"admin API at=\[::1\]:{port}$")
 
 
 # ---- the configuration
@@ -431,7 +437,7 @@ def test_log_goes_to_a_file(lab):
 
 def test_log_file_that_cannot_be_opened(lab):
     admin = Admin(lab, common=["log_file = /no/such/folder/agent.log"])
-    assert admin.agent.find("log file cannot be opened")
+    assert admin.agent.find("log file cannot be opened.*remedy=")
     assert admin.agent.find("start proxy success")
 
 

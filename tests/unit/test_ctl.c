@@ -191,6 +191,10 @@ static void test_nobody_to_ask(void **state)
 	assert_int_equal(ctl_run(CTL_STATUS, w.conf, &options, stdout, err), CTL_E_FAILED);
 	(void) fflush(err);
 	assert_non_null(strstr(w.err, "webServer.port is not set in frpc.toml"));
+	w.conf->all_or_none = true; /* there is no file that could be changed */
+	assert_int_equal(ctl_run(CTL_STOP, w.conf, &options, stdout, err), CTL_E_FAILED);
+	(void) fflush(err);
+	assert_non_null(strstr(w.err, "stop: MLTUNNEL_ADMIN is not set in the environment"));
 	w.conf->web.port = 1;
 	assert_int_equal(ctl_run(CTL_STATUS, w.conf, &options, stdout, err), CTL_E_FAILED);
 	(void) fclose(err);
