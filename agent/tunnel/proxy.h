@@ -27,6 +27,7 @@ struct proxy {
 	struct list link;
 	bool is_leaving; /* removed or replaced: only its users are left */
 	bool is_asking;	 /* its health check runs */
+	bool is_unwell;	 /* said that its health check failed */
 	struct sockaddr_storage local_addr;
 	bool has_local_addr; /* the host is numeric; else it is looked up for each connection */
 	bool is_up, has_health;

@@ -16,13 +16,31 @@
  * ------------------------------------------------------------------------------------------------
  */
 
+/* Why a proxy is not registered is told once, and again after each success: also when its service
+ * has been down since the start, which is no change. */
+static void proxyset_on_answer(void *arg, int status, const char *error)
+{
+	struct proxy *p = arg;
+
+	(void) status; /* @error says it */
+	if (error == NULL) {
+		p->is_unwell = false;
+	} else if (!p->health.is_healthy && !p->is_unwell) {
+		p->is_unwell = true;
+		log_warn(
+			p->log, "health check failed", "proxy", p->conf->name, "error", error,
+			"remedy",
+			"the proxy is registered when its service answers: does it run, and are localIP, localPort and healthCheck right?");
+	}
+}
+
 static void proxyset_on_health(void *arg, bool is_healthy)
 {
 	struct proxy *p = arg;
 	struct proxyset *s = p->owner;
 
-	log_info(s->loop->log, is_healthy ? "health check success" : "health check failed", "proxy",
-		 p->conf->name);
+	if (is_healthy)
+		log_info(p->log, "health check success", "proxy", p->conf->name);
 	if (p->is_leaving)
 		return;
 	p->is_up = p->is_up && is_healthy;
@@ -135,6 +153,7 @@ static void proxyset_enter(struct proxyset *s, struct proxy *p)
 	roster_want(s->roster, p->roster_index, false, loop_now_ms(s->loop));
 	health_init(&p->health, s->loop, s->resolver, p->conf, proxyset_on_health,
 		    proxyset_on_health_gone, p);
+	p->health.on_answer = proxyset_on_answer;
 	if (s->is_started)
 		proxy_start_health(s, p);
 }

@@ -592,6 +592,18 @@ def test_health_check(new_lab, path):
     assert 0.5 < times[1] - times[0] < 2 and 1.5 < times[2] - times[1] < 3 and 0.5 < closed - times[2] < 2
 
 
+def test_health_check_that_fails_from_the_start_is_told_once(new_lab):
+    lab = new_lab()
+    lab.start_fake()
+    port = network.free_port()
+    options = ('healthCheck.type = "tcp"', "healthCheck.intervalSeconds = 1", "healthCheck.maxFailed = 5")
+    agent = start(lab, *PLAIN, 'log.level = "debug"', *proxy("one", *options, port=port))
+    agent.wait_line("one health check failed", count=3)
+    assert len(agent.find(r"WARN .*\[one\] health check failed error=.*refused.* remedy=")) == 1, agent.text()
+    with socket.create_server(("127.0.0.1", port)):
+        agent.wait_line(r"INFO .*\[one\] health check success")
+
+
 # ---- the log and the admin API
 
 
