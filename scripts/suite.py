@@ -43,6 +43,7 @@ SANITIZER = {
 }
 SECOND_TRIES = 8  # of a part of the end-to-end tests
 SPECS_AGAIN = 2  # of a run of frp's suite
+IMAGES_LIMIT_S = 900  # for what is still to be built when it is waited for
 PART_LIMIT_S = 3600  # a part that hangs longer than any honest one
 CANNOT_RUN = 77  # status of scripts/engine: this machine can have no engine
 
@@ -444,10 +445,39 @@ def run_conformance(tally, name, version, n_runs):
     tally.add(part, cases, time.monotonic() - began, log)
 
 
+class Images:
+    """Release and images on their way into the engine's cache, beside the parts that only compute."""
+
+    def __init__(self):
+        self._began, log = time.monotonic(), LOGS / "images.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "wb") as out:
+            self._child = subprocess.Popen(
+                ["nice", "scripts/engine", "tests/docker/images"], cwd=HOME, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    def wait(self):
+        """Until they are there, so that they disturb nothing that measures time. Whatever failed is told by the part
+        docker, which begins by building them."""
+        if self._child.poll() is None:
+            waited = time.monotonic()
+            try:
+                self._child.wait(IMAGES_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                end_group(self._child)
+            now = time.monotonic()
+            print(f"      images: {now - self._began:.0f} s, {now - waited:.0f} of them waited for", flush=True)
+
+    def close(self):
+        if self._child.poll() is None:
+            end_group(self._child)
+
+
 def run_docker(tally, full):
-    """Release and images on a real engine, which builds what it needs by itself. Most of it waits: 3 at a time."""
+    """Release and images on a real engine, which builds what it needs by itself. Most of it waits: 4 at a time."""
     more = {"env": {"MLTUNNEL_FULL": "1" if full else ""}, "may_retry": True, "before": ["scripts/engine"]}
-    arguments = ["-n", "3", "--dist", "loadfile", "-m", "not alone"]
+    arguments = ["-n", "4", "--dist", "loadfile", "-m", "not alone"]
     if run_pytest(tally, "docker", "tests/docker", arguments, **more) != CANNOT_RUN:
         run_pytest(tally, "docker-alone", "tests/docker", ["-m", "alone"], **more)
 
@@ -481,6 +511,16 @@ def main():
     if args.quick and not args.only:
         chosen -= {"coverage", "static", "e2e", "bench", "conformance", "docker"}
     tally = Tally(strict=os.environ.get("CI") == "true")
+    images = Images() if "docker" in chosen and len(chosen) > 1 else None
+    try:
+        run_parts(tally, args, chosen, images)
+    finally:
+        if images:
+            images.close()
+    return tally.finish()
+
+
+def run_parts(tally, args, chosen, images):
     suites = [suite for suite in SUITES if suite in chosen]
     if "checks" in chosen:
         check_sources(tally)
@@ -498,6 +538,8 @@ def main():
     if {"static", "e2e", "bench", "conformance"} & chosen and build(tally, "static"):
         if "static" in chosen:
             check_static(tally)
+        if images:
+            images.wait()
         # One of the faults is put between the agent and its C library.
         if "e2e" in chosen and (suites or "checks" in chosen or build(tally, "gcc", ["mltunnel"])):
             run_e2e(tally, ("static",), args.full)
@@ -508,11 +550,12 @@ def main():
             run_conformance(tally, "static", "0.65.0", 1)
     if "conformance" in chosen and args.full and build(tally, "clang-asan"):
         run_conformance(tally, "clang-asan", "0.70.1", 1)
+    if images:
+        images.wait()
     if "docker" in chosen:
         run_docker(tally, args.full)
     if args.full and "fuzz" in chosen:
         fuzz_for_a_while(tally)
-    return tally.finish()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 import pathlib
 import sys
+import time
 
 import pytest
 
@@ -78,6 +79,41 @@ def test_an_engine_that_is_broken_is_a_failure(monkeypatch, tmp_path):
     before = ["sh", "-c", "echo engine: set up wrongly; exit 1"]
     suite.run_pytest(tally, "docker", "tests/docker", [], may_retry=True, before=before)
     assert tally.finish() == 1
+
+
+@pytest.fixture
+def images(monkeypatch, tmp_path):
+    """images(SCRIPT): an Images whose engine is that script."""
+    monkeypatch.setattr(suite, "LOGS", tmp_path)
+    monkeypatch.setattr(suite, "HOME", tmp_path)
+
+    def start(script):
+        (tmp_path / "scripts").mkdir()
+        (tmp_path / "scripts/engine").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "scripts/engine").chmod(0o755)
+        return suite.Images()
+
+    return start
+
+
+def test_images_are_waited_for(images, tmp_path):
+    images(f'sleep 0.5; echo "$@" >{tmp_path}/done').wait()
+    assert (tmp_path / "done").read_text() == "tests/docker/images\n"
+
+
+def test_images_that_never_come_are_ended(images, monkeypatch, tmp_path):
+    monkeypatch.setattr(suite, "IMAGES_LIMIT_S", 0.5)
+    images(f"echo $$ >{tmp_path}/pid; exec sleep 100").wait()
+    assert not pathlib.Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_a_run_that_ends_early_ends_the_images(images, tmp_path):
+    one = images(f"echo $$ >{tmp_path}/pid; exec sleep 100")
+    pid = tmp_path / "pid"
+    while not (pid.exists() and pid.read_text()):
+        time.sleep(0.01)
+    one.close()
+    assert not pathlib.Path("/proc", pid.read_text().strip()).exists()
 
 
 def test_a_run_of_nothing_fails():

@@ -15,7 +15,14 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "alone: measures time under load, so nothing else may run beside it")
 
 
+# Whole files go to the workers in this order: first what waits a minute or computes one, then the long ones. A file of
+# one test brings the worker one more.
+ORDER = "pause silent_drop builds field faults check images compose".split()
+
+
 def pytest_collection_modifyitems(config, items):
+    places = {f"test_{name}": place for place, name in enumerate(ORDER)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     left_out = [item for item in items if item.get_closest_marker("full") and not os.environ.get("MLTUNNEL_FULL")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -45,9 +52,9 @@ def once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def images(once):
-    """All images of compose.yaml, built of this tree. MLTUNNEL_IMAGES=1: they are there already."""
+    """All images of compose.yaml, built of this tree, and those of the tests. MLTUNNEL_IMAGES=1: they are there already."""
     if not os.environ.get("MLTUNNEL_IMAGES"):
-        once("images", lambda _: engine.call("docker/images", cwd=engine.HOME, timeout=3000))
+        once("images", lambda _: engine.call("tests/docker/images", cwd=engine.HOME, timeout=3000))
     return engine.IMAGES
 
 
@@ -71,51 +78,27 @@ def project(images, tmp_path_factory):
         one.down()
 
 
-COMPOSE_V2 = """\
-FROM debian:trixie-slim
-RUN for try in 1 2 3 4 5; do \\
-      apt-get -q -o Acquire::Retries=5 update && DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=5 \\
-        install --no-install-recommends docker-compose && break; \\
-      [ $try -lt 5 ] || exit 1; sleep 3; \\
-    done; rm -rf /var/lib/apt/lists/*
-"""
-
-
-def copy_out(image, path, directory):
-    created = engine.docker("create", image, "none")
-    try:
-        engine.docker("cp", f"{created}:{path}", directory)
-    finally:
-        engine.docker("rm", created)
-
-
 @pytest.fixture(scope="session")
-def compose_v2(once):
-    """Compose v2, as Debian 13 has it; a program that Debian 12 can run. Nothing is installed."""
-
-    def make(directory):
-        engine.call("scripts/base-images", "trixie", cwd=engine.HOME, timeout=900)
-        engine.docker("build", "-t", "mltunnel-compose-v2", "-", input=COMPOSE_V2, timeout=600)
-        copy_out("mltunnel-compose-v2", "/usr/libexec/docker/cli-plugins/docker-compose", directory)
-
-    program = once("compose-v2", make) / "docker-compose"
+def compose_v2(images, once):
+    """Compose v2, as Debian 13 has it. Nothing is installed."""
+    path = "/usr/libexec/docker/cli-plugins/docker-compose"
+    program = once("compose-v2", lambda directory: engine.copy_out("mltunnel-test:compose-v2", path, directory)) / "docker-compose"
     assert "version 2." in engine.call(program, "version").stdout
     return program
 
 
 @pytest.fixture(scope="session")
-def extra_ca():
-    """What docker/images takes for EXTRA_CA: with another value nothing would come from the cache."""
-    if "EXTRA_CA" in os.environ:
-        return os.environ["EXTRA_CA"]
-    files = sorted(pathlib.Path("/usr/local/share/ca-certificates").glob("*.crt"))
-    return "".join(path.read_text() for path in files).rstrip("\n")
+def tools_image(images):
+    """The stage with compiler and libraries, from the cache."""
+    argv = ["-f", "docker/agent/Dockerfile", "--target", "tools", "-t", "mltunnel-test:tools"]
+    engine.docker("build", "--force-rm", *argv, ".", cwd=engine.HOME, timeout=900)
+    return "mltunnel-test:tools"
 
 
 @pytest.fixture(scope="session")
 def binary(images, once):
     """The program, out of the agent's image; a file that containers may mount."""
-    return once("binary", lambda directory: copy_out("mltunnel", "/usr/bin/mltunnel", directory)) / "mltunnel"
+    return once("binary", lambda directory: engine.copy_out("mltunnel", "/usr/bin/mltunnel", directory)) / "mltunnel"
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # engine.py - the Docker engine as the tests use it: images, containers, compose projects, faults.
 
+import contextlib
 import json
 import os
 import pathlib
@@ -14,6 +15,8 @@ HOME = pathlib.Path(__file__).resolve().parent.parent.parent
 COMPOSE = os.environ.get("COMPOSE", "docker-compose").split()
 IDS = ("0001", "0002")
 NOFILE = 1024
+BACK_S = 2.0  # the server has seen the end of the old connection, or never lost it
+BACK_SILENT_S = 17.0  # nobody told: found out by the agent, then a new login
 # Nothing that a container may leave away.
 HARDENED = (
     "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--user", "65532:65532",
@@ -34,6 +37,15 @@ def call(*argv, timeout=120.0, env=None, check=True, **more):
 
 def docker(*argv, **more):
     return call("docker", *argv, **more).stdout.strip()
+
+
+def copy_out(image, path, directory):
+    """A file of an image, into a directory of ours."""
+    created = docker("create", image, "none")
+    try:
+        docker("cp", f"{created}:{path}", directory)
+    finally:
+        docker("rm", created)
 
 
 def inspect(name, form):
@@ -95,6 +107,19 @@ class Exec:
         self.child.stderr.close()
 
 
+class Watch(Exec):
+    """Asks both ports of an MLNode again and again, from inside the network node. Begun before a fault ends it does not
+    count what a docker exec takes."""
+
+    def __init__(self, container, *argv):
+        super().__init__(container, *argv)
+        self.wait_lines(1)
+
+    def finish_at(self, timeout):
+        """When both answered, in s of the engine's clock, which is ours; 0 when they did not in the time it was given."""
+        return float(self.lines[1]) if self.finish(timeout) == 0 else 0.0
+
+
 class Project:
     """docker/compose.yaml, up."""
 
@@ -154,17 +179,24 @@ class Project:
     def load(self, command, port, timeout=180, **options):
         return load(["docker", "exec", self.container("api"), "load"], command, f"frps:{port}", timeout, options)
 
-    def wait_answer(self, ident, timeout):
-        """When both ports answered again, in s of the engine's clock, which is ours."""
+    def watch(self, ident, timeout):
+        """A Watch that began before the return."""
         script = (
-            f"until curl -fs --max-time 0.5 http://frps:1{ident}/health >/dev/null"
+            f"echo watching; until curl -fs --max-time 0.5 http://frps:1{ident}/health >/dev/null"
             f" && curl -fs --max-time 0.5 http://frps:2{ident}/api/v1/state >/dev/null; do sleep 0.05; done;"
             " date +%s.%N"
         )
-        argv = ["docker", "exec", self.container("api"), "timeout", str(timeout), "bash", "-c", script]
-        done = call(*argv, timeout=timeout + 20, check=False)
-        assert done.returncode == 0, f"{ident}: no answer within {timeout} s\n{self.logs(self.agents[ident])[-2500:]}"
-        return float(done.stdout)
+        return Watch(self.container("api"), "timeout", str(timeout), "bash", "-c", script)
+
+    def wait_answer(self, ident, timeout):
+        """When both ports answered, in s."""
+        watch = self.watch(ident, timeout)
+        try:
+            at = watch.finish_at(timeout + 20)
+        finally:
+            watch.close()
+        assert at, f"{ident}: no answer within {timeout} s\n{self.logs(self.agents[ident])[-2500:]}"
+        return at
 
     def wait_ready(self, timeout=60):
         for ident in IDS:
@@ -255,6 +287,28 @@ def wait_log(name, words, timeout=20):
         wait_until(words, lambda: words in logs(name), timeout)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{logs(name)[-3000:]}") from None
+
+
+@contextlib.contextmanager
+def comeback(project, limit, idents=IDS):
+    """The block ends a fault that is in force; both ports of each MLNode answer again within limit s of its beginning."""
+    watches = {ident: project.watch(ident, 120) for ident in idents}
+    try:
+        began = time.time()
+        yield
+        for ident, watch in watches.items():
+            took = watch.finish_at(140) - began
+            assert 0 < took <= limit, f"{ident}: {took:.2f} s\n{project.logs(project.agents[ident])[-2500:]}"
+            print(f"{ident}: back after {took:.2f} s")
+    finally:
+        for watch in watches.values():
+            watch.close()
+
+
+def all_silent(project):
+    """The fault is in force: nobody answers."""
+    for ident in IDS:
+        assert project.curl(f"http://frps:1{ident}/health", timeout=2, check=False).returncode != 0, ident
 
 
 def firewall(container, action):

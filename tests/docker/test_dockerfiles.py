@@ -9,6 +9,7 @@ import pytest
 from engine import HOME, call
 
 FILES = {path.parent.name: path for path in sorted((HOME / "docker").glob("*/Dockerfile"))}
+FILES |= {path.name: path for path in sorted((HOME / "tests/docker").glob("*.dockerfile"))}
 # What docker build is given besides the file; all others get the whole tree.
 CONTEXTS = {"mlnode": HOME / "docker/mlnode"}
 # These run as somebody without rights; the others are bases, whose user is the node's.
@@ -69,8 +70,9 @@ def dockerfile_faults(text, context, is_unprivileged):
         found.append("1: a directive, which another builder does not know")
     for line, name, words in instructions(text):
         found += form_faults(line, name, words)
-        if name == "ARG" and "=" in words:
-            defaults.setdefault(*words.split("=", 1))
+        if name == "ARG":
+            for word in words.split():
+                defaults.setdefault(*word.partition("=")[::2])
         elif name == "FROM":
             image, _, stage = words.partition(" AS ")
             image = re.sub(r"\$\{?(\w+)\}?", lambda match: defaults.get(match[1], ""), image)
@@ -97,7 +99,8 @@ def dockerfile_faults(text, context, is_unprivileged):
 
 
 def test_all_are_looked_at():
-    assert set(FILES) == {"agent", "api", "frps", "mlnode", "standin"}
+    own = {"agent", "api", "frps", "mlnode", "standin"}
+    assert set(FILES) == own | {f"{name}.dockerfile" for name in ("buildx", "compose-v2", "name-services")}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -5,22 +5,10 @@ import json
 import socket
 import time
 
-import pytest
-from engine import HARDENED, HOME, call, docker, inspect, wait_log
+from engine import HARDENED, call, docker, inspect, wait_log
 
 MIB = 1024 * 1024
 IMAGE_MAX = 6 * MIB
-# Name services as desktops have them, and none that asks a DNS server.
-HOSTILE = """\
-FROM debian:bullseye-slim
-RUN for try in 1 2 3 4 5; do \
-      apt-get -q -o Acquire::Retries=5 update && DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=5 \
-        install --no-install-recommends libnss-myhostname libnss-mdns libnss-resolve libnss-mymachines && break; \
-      [ $try -lt 5 ] || exit 1; sleep 3; \
-    done; rm -rf /var/lib/apt/lists/*
-RUN printf '%s\\n' 'passwd: files systemd' 'group: files systemd' 'services: files' \
-      'hosts: mymachines mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] myhostname' >/etc/nsswitch.conf
-"""
 
 
 def test_all_images_are_built(images):
@@ -45,19 +33,14 @@ def test_agent_image_holds_two_files(images, scratch_container):
     assert files == {"usr/bin/mltunnel", "etc/ssl/certs/ca-certificates.crt"}
 
 
-def test_agent_image_trusts_the_usual_roots_only(images, scratch_container, tmp_path):
+def test_agent_image_trusts_the_usual_roots_only(tools_image, scratch_container, tmp_path):
     """A certificate that the building machine trusts besides must not travel in the image."""
     name = scratch_container()
     docker("create", "--name", name, "mltunnel")
     docker("cp", f"{name}:/etc/ssl/certs/ca-certificates.crt", tmp_path / "roots")
     count = (tmp_path / "roots").read_text().count("BEGIN CERTIFICATE")
-    usual = docker("run", "--rm", "--entrypoint", "grep", tools_image(), "-vc", "^[#!]", "/etc/ca-certificates.conf")
+    usual = docker("run", "--rm", "--entrypoint", "grep", tools_image, "-vc", "^[#!]", "/etc/ca-certificates.conf")
     assert count == int(usual)
-
-
-def tools_image():
-    docker("build", "-f", "docker/agent/Dockerfile", "--target", "tools", "-t", "mltunnel-tools", ".", cwd=HOME, timeout=900)
-    return "mltunnel-tools"
 
 
 def test_agent_image_is_set_up_as_told(images):
@@ -79,19 +62,12 @@ def test_agent_says_what_is_missing(images):
     assert "CLIENT_ID" in done.stderr and "SECRET_FRP_TOKEN" in done.stderr
 
 
-@pytest.fixture(scope="module")
-def hostile_image(images):
-    # No context: the file comes by standard input.
-    docker("build", "-t", "mltunnel-hostile", "-", input=HOSTILE, timeout=600)
-    return "mltunnel-hostile"
-
-
-def test_foreign_name_services_are_not_asked(hostile_image, site, binary):
+def test_foreign_name_services_are_not_asked(images, site, binary):
     """Static glibc would load the container's modules and abort; without dns in nsswitch.conf nothing would be found.
     The server's name is known to the engine's DNS alone."""
     site.start_server()
     mount = ["-v", f"{binary}:/usr/bin/frpc:ro"]
-    agent = site.run(hostile_image, "/usr/bin/frpc", options=[*HARDENED, *site.settings("0007"), *mount])
+    agent = site.run("mltunnel-test:name-services", "/usr/bin/frpc", options=[*HARDENED, *site.settings("0007"), *mount])
     wait_log(agent, "login to server success")
     mapped = call("cat", f"/proc/{inspect(agent, '{{.State.Pid}}')}/maps").stdout
     assert "libnss" not in mapped and ".so" not in mapped
