@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/conf/clash.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 #include "proto/wire/frame.h"
@@ -76,7 +77,7 @@ static void check_set_msg(struct conf_proxy *p)
 	};
 }
 
-/* -- messages have a size ---------------------------------------------------------------------- */
+/* -- messages have a size -- */
 
 /* Does @m fit into a frame? frps drops the whole session when it does not, without an answer. 0,
  * -ENOMEM, or FRAME_E_BAD. */
@@ -89,6 +90,11 @@ static int check_fits(enum wire wire, const struct msg *m)
 	r = frame_encode(wire, m, &out);
 	buf_deinit(&out);
 	return r == -ENOMEM ? r : r != 0 ? FRAME_E_BAD : 0;
+}
+
+static int check_body_max(enum wire wire)
+{
+	return wire == WIRE_V1 ? LIMIT_V1_BODY : LIMIT_V2_BODY;
 }
 
 static int check_login_fits(const struct conf *c, struct problems *p)
@@ -112,8 +118,9 @@ static int check_login_fits(const struct conf *c, struct problems *p)
 
 	if (r > 0)
 		problems_add(
-			p, "%s: the metadatas are too long: the login does not fit into a message",
-			c->source);
+			p,
+			"%s: the metadatas are too long: the login does not fit into a message of %d bytes",
+			c->source, check_body_max(c->wire));
 	return r < 0 ? r : 0;
 }
 
@@ -124,12 +131,13 @@ static int check_proxy_fits(const struct conf *c, const struct conf_proxy *proxy
 	int r = check_fits(c->wire, &m);
 
 	if (r > 0)
-		problems_add(p, "%s: this proxy is too long: it does not fit into a message",
-			     place_of(c, proxy->place));
+		problems_add(
+			p, "%s: this proxy is too long: it does not fit into a message of %d bytes",
+			place_of(c, proxy->place), check_body_max(c->wire));
 	return r < 0 ? r : 0;
 }
 
-/* -- one proxy --------------------------------------------------------------------------------- */
+/* -- one proxy -- */
 
 static bool is_alnum(char c)
 {
@@ -187,55 +195,7 @@ static void check_proxy(const struct conf *c, const struct conf_proxy *proxy, st
 				place, quote_of(proxy->annotations.at[i].name, quote));
 }
 
-/* A server gives a port to one proxy of a kind only, or to one group; 0 asks for any. */
-static bool is_port_clash(const struct conf_proxy *a, const struct conf_proxy *b)
-{
-	return a->remote_port != 0 && a->remote_port == b->remote_port && a->kind == b->kind &&
-	       (a->group == NULL || b->group == NULL || strcmp(a->group, b->group) != 0);
-}
-
-static void check_pairs_of_proxies(const struct conf *c, struct problems *p)
-{
-	char a[CHECK_QUOTE], b[CHECK_QUOTE];
-
-	for (size_t i = 1; i < c->n_proxies; i++) {
-		const struct conf_proxy *mine = &c->proxies[i];
-		bool is_told = false;
-
-		for (size_t j = 0; j < i && !is_told; j++) {
-			const struct conf_proxy *other = &c->proxies[j];
-
-			is_told = true;
-			if (strcmp(mine->name, other->name) == 0)
-				problems_add(p, "%s: a proxy called \"%s\" is there already",
-					     place_of(c, mine->place), quote_of(mine->name, a));
-			else if (is_port_clash(mine, other))
-				problems_add(
-					p,
-					"%s: the proxies \"%s\" and \"%s\" both ask for remote port %u",
-					c->source, quote_of(other->name, a),
-					quote_of(mine->name, b), mine->remote_port);
-			else
-				is_told = false;
-		}
-	}
-}
-
-static void check_pairs_of_visitors(const struct conf *c, struct problems *p)
-{
-	char quote[CHECK_QUOTE];
-
-	for (size_t i = 1; i < c->n_visitors; i++)
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(c->visitors[i].name, c->visitors[j].name) == 0) {
-				problems_add(p, "%s: a visitor called \"%s\" is there already",
-					     place_of(c, c->visitors[i].place),
-					     quote_of(c->visitors[i].name, quote));
-				break;
-			}
-}
-
-/* -- start and enabled ------------------------------------------------------------------------- */
+/* -- start and enabled -- */
 
 static bool is_in_start(const struct conf *c, const char *name)
 {
@@ -274,7 +234,7 @@ static void check_start(struct conf *c, struct problems *p)
 	conf_strs_deinit(&c->start);
 }
 
-/* -- the rest ---------------------------------------------------------------------------------- */
+/* -- the rest -- */
 
 static bool is_loopback(const char *addr)
 {
@@ -314,8 +274,11 @@ static void check_session(const struct conf *c, struct problems *p)
 			c->source);
 	if (has_interval && c->heartbeat_ms != UINT64_MAX && c->heartbeat_timeout_ms != 0 &&
 	    c->heartbeat_timeout_ms < c->heartbeat_ms)
-		problems_add(p, "%s: the heartbeat timeout is shorter than the heartbeat interval",
-			     c->source);
+		problems_add(
+			p,
+			"%s: the heartbeat timeout (%llu s) is shorter than the heartbeat interval (%llu s)",
+			c->source, (unsigned long long) c->heartbeat_timeout_ms / 1000,
+			(unsigned long long) c->heartbeat_ms / 1000);
 }
 
 static int check_visitors(struct conf *c)
@@ -343,8 +306,7 @@ int conf_check(struct conf *c, struct problems *p)
 			     c->source, c->n_proxies, c->n_visitors, LIMIT_PROXIES);
 	} else {
 		check_start(c, p);
-		check_pairs_of_proxies(c, p);
-		check_pairs_of_visitors(c, p);
+		r = clash_check(c, p);
 	}
 	for (size_t i = 0; i < c->n_proxies && r == 0; i++) {
 		struct conf_proxy *proxy = &c->proxies[i];

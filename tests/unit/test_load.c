@@ -81,7 +81,7 @@ static char *read_vector(const char *name, size_t *ret_len)
 	return text;
 }
 
-/* -- what is set ------------------------------------------------------------------------------- */
+/* -- what is set -- */
 
 static void assert_full_common(const struct conf *c)
 {
@@ -336,7 +336,7 @@ static void test_forms_that_mean_something_else_elsewhere(void **state)
 	unload(&f);
 }
 
-/* -- what is refused --------------------------------------------------------------------------- */
+/* -- what is refused -- */
 
 static void assert_bad(const char *format, const char *text, size_t len, const char *want,
 		       size_t n_want)
@@ -442,13 +442,13 @@ static void test_what_does_not_fit_into_a_message(void **state)
 	memcpy(at + 10240, "\"\n", 3);
 	assert_refused(
 		"f.toml", text,
-		"f.toml:1:1: proxies[0]: this proxy is too long: it does not fit into a message\n");
+		"f.toml:1:1: proxies[0]: this proxy is too long: it does not fit into a message of 10240 bytes\n");
 	at = text + snprintf(text, 200, "%s", "metadatas.x = \"");
 	memset(at, 'x', 10000);
 	memcpy(at + 10000, "\"\n", 3);
 	assert_refused(
 		"f.toml", text,
-		"f.toml: the metadatas are too long: the login does not fit into a message\n");
+		"f.toml: the metadatas are too long: the login does not fit into a message of 10240 bytes\n");
 	/* Wire v2 has more room. */
 	(void) snprintf(at + 10000, 100, "%s", "\"\ntransport.wireProtocol = \"v2\"\n");
 	load_good(&f, "f.toml", text);
@@ -458,7 +458,7 @@ static void test_what_does_not_fit_into_a_message(void **state)
 	free(text);
 }
 
-/* -- files beside the file --------------------------------------------------------------------- */
+/* -- files beside the file -- */
 
 static void write_file(const char *path, const char *text, mode_t mode)
 {
@@ -538,7 +538,7 @@ static void test_tokens_from_files_and_programs(void **state)
 	unload(&f);
 }
 
-/* -- memory and damage ------------------------------------------------------------------------- */
+/* -- memory and damage -- */
 
 static void test_each_allocation_fails(void **state)
 {
