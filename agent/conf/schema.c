@@ -80,8 +80,8 @@ void conf_strs_deinit(struct conf_strs *s)
 	*s = (struct conf_strs){ 0 };
 }
 
-/* msg_pair has const members because messages borrow; ours are owned. */
-void conf_pairs_deinit(struct conf_pairs *p)
+/* Wipes the values. msg_pair has const members because messages borrow; ours are owned. */
+static void conf_pairs_deinit(struct conf_pairs *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		free((char *) (uintptr_t) p->at[i].name);

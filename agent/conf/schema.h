@@ -84,8 +84,7 @@ struct conf_visitor {
 	bool use_encryption, use_compression;
 	char *secret_key; /* a secret; NULL: empty */
 	char *server_user, *server_name;
-	char *wire_name; /* of the proxy to visit: "server_user.server_name", or with our own user
-			  */
+	char *wire_name; /* of the proxy to visit: "server_user.server_name", or with our user */
 	char *bind_host; /* default 127.0.0.1; a numeric address */
 	uint16_t bind_port;
 };
@@ -189,4 +188,3 @@ void conf_drop_visitor(struct conf *c, size_t i);
 int conf_strs_add(struct conf_strs *s, const char *value);
 int conf_pairs_add(struct conf_pairs *p, const char *name, const char *value);
 void conf_strs_deinit(struct conf_strs *s);
-void conf_pairs_deinit(struct conf_pairs *p); /* wipes the values */

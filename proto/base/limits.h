@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limits.h - every maximum and every wait of the protocol half and its drivers, with its reason.
- * Floor 0.
+/* limits.h - the maxima and waits of the protocol half and its drivers, each with its reason; what
+ * one file alone knows stands at its top. Floor 0.
  *
  * ms = milliseconds; sizes in bytes. */
 #pragma once
@@ -88,7 +88,7 @@
 /* -- datagrams -- */
 #define LIMIT_UDP_PEERS 1024       /* users of one udp work connection with a socket of their own */
 #define LIMIT_UDP_OUT (256 * 1024) /* frames waiting for the path to the server; then they are dropped */
-#define LIMIT_UDP_PACKET 65507     /* of UDP over IPv4 */
+#define LIMIT_UDP_PACKET 65507     /* payload of UDP over IPv4; what the binary form carries at most */
 #define WAIT_UDP_IDLE_MS 30000     /* without a datagram either way, as frpc */
 #define WAIT_UDP_PING_MS 30000     /* frps closes a udp work connection that is silent for 60 s */
 #define WAIT_UDP_VISIT_MS 60000    /* a sudp visit that hears nothing this long is closed, as by frpc */

@@ -34,11 +34,6 @@ static bool mux_emit_stream(struct mux *m, struct mux_stream *s)
 	return true;
 }
 
-bool mux_has_waiting(const struct mux *m)
-{
-	return m->turn.n_waiting > 0;
-}
-
 void mux_want(struct mux *m, struct mux_stream *s)
 {
 	if (m->why == NULL && !s->is_reset && s->up != STREAM_UP_FIN_SENT)

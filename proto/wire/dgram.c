@@ -16,7 +16,7 @@
 enum { HAS_LOCAL = 1, HAS_REMOTE = 2 };
 enum { FAMILY_4 = 4, FAMILY_6 = 6 };
 
-/* -- encoding ---------------------------------------------------------------------------------- */
+/* -- encoding -- */
 
 static int json_encode(enum wire wire, const struct dgram *d, struct buf *out)
 {
@@ -52,7 +52,7 @@ static int binary_encode(const struct dgram *d, struct buf *out)
 	uint8_t *p;
 	int r;
 
-	if (d->payload.len > DGRAM_PAYLOAD_MAX || len + 2 > LIMIT_V2_BODY)
+	if (d->payload.len > LIMIT_UDP_PACKET || len + 2 > LIMIT_V2_BODY)
 		return DGRAM_E_LONG;
 	r = buf_reserve(out, FRAME_UDP_HEADER_LEN + len, &p);
 	if (r != 0)
@@ -82,7 +82,7 @@ int dgram_encode(enum dgram_form form, const struct dgram *d, struct buf *out)
 	return json_encode(form == DGRAM_V1 ? WIRE_V1 : WIRE_V2, d, out);
 }
 
-/* -- decoding ---------------------------------------------------------------------------------- */
+/* -- decoding -- */
 
 static int dgram_bad(const char **ret_why, const char *why)
 {
@@ -185,7 +185,7 @@ static int binary_decode(struct span in, size_t cap, struct dgram *ret_d, const 
 		return dgram_bad(ret_why, "datagram with an impossible address");
 	if (addr_take(&in, &d.remote) != 0)
 		return dgram_bad(ret_why, "datagram with an impossible address");
-	if (in.len < 2 || bytes_get_u16(in.p) != in.len - 2 || in.len - 2 > DGRAM_PAYLOAD_MAX)
+	if (in.len < 2 || bytes_get_u16(in.p) != in.len - 2 || in.len - 2 > LIMIT_UDP_PACKET)
 		return dgram_bad(ret_why, "datagram whose length is not that of its payload");
 	d.payload = span_skip(in, 2);
 	if (d.payload.len > cap)

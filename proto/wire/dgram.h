@@ -10,8 +10,7 @@
 #include "proto/base/text.h"
 #include "proto/wire/frame.h"
 
-#define DGRAM_PAYLOAD_MAX 65507 /* of UDP over IPv4; what the binary form carries at most */
-#define DGRAM_ZONE_MAX 47	/* longer than any interface's name; longer ones are refused */
+#define DGRAM_ZONE_MAX 47 /* longer than any interface's name; longer ones are refused */
 
 /* Which form: JSON in the frames of either wire version, or binary when ServerHello selected it
  * (then JSON is refused, as by the server). */

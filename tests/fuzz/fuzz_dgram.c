@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_dgram.c - a datagram from anybody's bytes: what is read can be written and is read the same.
  * The first byte picks the form, the second the room. */
+#include "proto/base/limits.h"
 #include "proto/wire/dgram.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_again(enum dgram_form form, const struct dgram *d)
 {
 	enum wire wire = form == DGRAM_V1 ? WIRE_V1 : WIRE_V2;
-	static uint8_t dst[DGRAM_PAYLOAD_MAX];
+	static uint8_t dst[LIMIT_UDP_PACKET];
 	const char *why = NULL;
 	struct dgram again;
 	struct frame f;
