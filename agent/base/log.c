@@ -24,8 +24,7 @@
 #include "proto/base/err.h"
 #include "proto/base/text.h"
 
-#define LOG_LINE_MAX \
-	4000 /* with the newline; below PIPE_BUF (4,096): one write that is never torn */
+#define LOG_LINE_MAX 4000 /* with the newline; below PIPE_BUF (4,096): a write is never torn */
 #define LOG_QUEUE_MAX (64 * 1024) /* waiting lines: what a pipe holds once more */
 #define LOG_TAIL \
 	32 /* kept free until the end of the line: mark of the cut, quote, brace, newline */
@@ -50,8 +49,8 @@ struct log {
 	char *queue;
 	size_t start, end;
 	uint64_t n_dropped, n_lost; /* since the last note; ever */
-	bool is_torn; /* a line ends in the middle at the reader: the next one begins with a newline
-		       */
+	/* a line ends in the middle at the reader: the next one begins with a newline */
+	bool is_torn;
 };
 
 /* A line being built; the last LOG_TAIL bytes are only for what closes values and the line. */
@@ -72,7 +71,7 @@ static const char *const log_marks[] = {
 	[LOG_WARN] = "WARN",   [LOG_ERROR] = "ERROR",
 };
 
-/* -- building a line ------------------------------------------------------- */
+/* -- building a line -- */
 
 /* Room before the kept tail; closing quotes of values may already stand in it. */
 static size_t line_room(const struct log_line *n)
@@ -253,7 +252,7 @@ static void line_end(struct log_line *n, enum log_format format)
 		line_put_tail(n, n->is_cut ? " ...\n" : "\n");
 }
 
-/* -- writing --------------------------------------------------------------- */
+/* -- writing -- */
 
 /* How much of the line was taken; 0: no room now; negated errno. Never waits. */
 static ssize_t log_put(const struct log *l, const char *p, size_t n)
@@ -378,7 +377,7 @@ static void log_send(struct log *l, const struct log_line *line)
 		log_count_lost(l);
 }
 
-/* -- life ------------------------------------------------------------------ */
+/* -- life -- */
 
 static void log_choose_way(struct log *l, int fd)
 {

@@ -70,9 +70,7 @@ static uint64_t clock_ms(void)
 	return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
 }
 
-/* -- names
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- names -- */
 
 static char *join(const char *a, const char *b, const char *c, const char *d)
 {
@@ -94,8 +92,8 @@ static void write_stamp(char dst[static STAMP_LEN + 1], int64_t at_s)
 		dst[0] = '\0';
 }
 
-/* The stamp in @name when it is one of our rotated files (*ret_is_gz: compressed); NULL: it is not.
- */
+/* The stamp in @name when it is one of our rotated files (*ret_is_gz: compressed); NULL: it
+ * is not. */
 static const char *stamp_of(const struct logfile *f, const char *name, bool *ret_is_gz)
 {
 	size_t n_stem = strlen(f->stem), n_ending = strlen(f->ending);
@@ -113,9 +111,7 @@ static const char *stamp_of(const struct logfile *f, const char *name, bool *ret
 	return *ret_is_gz || stamp[STAMP_LEN + n_ending] == '\0' ? stamp : NULL;
 }
 
-/* -- old files
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- old files -- */
 
 static int is_rotated(const struct logfile *f, const struct dirent *d)
 {
@@ -197,9 +193,7 @@ static void logfile_tidy(const struct logfile *f, char **ret_todo)
 	free_names(names, n);
 }
 
-/* -- compressing
- * --------------------------------------------------------------------------------------------------
- */
+/* -- compressing -- */
 
 static struct squeeze *squeeze_free(struct squeeze *q)
 {
@@ -323,8 +317,7 @@ static void logfile_on_timer(struct timer *t)
 	if (r == SQUEEZE_E_DONE)
 		squeeze_finish(f->squeeze);
 	else
-		(void) unlink(
-			f->squeeze->to); /* no room on the disk: the next rotation tries again */
+		(void) unlink(f->squeeze->to); /* the disk is full: the next rotation tries again */
 	f->squeeze = squeeze_free(f->squeeze);
 	if (r == SQUEEZE_E_DONE)
 		logfile_start_squeeze(f);
@@ -348,9 +341,7 @@ void logfile_detach(struct logfile *f)
 	f->loop = NULL;
 }
 
-/* -- the file
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- the file -- */
 
 static int logfile_open(struct logfile *f)
 {
@@ -454,9 +445,7 @@ ptrdiff_t logfile_put(void *arg, const char *line, size_t len)
 	return r > 0 ? r : -ENOSPC;
 }
 
-/* -- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- life -- */
 
 /* "x/frpc.log": "x", "frpc", ".log". */
 static int logfile_split(struct logfile *f, const char *path)

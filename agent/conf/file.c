@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file.c - a small file as one string: configuration files and files with a secret inside. Floor 4.
- */
+/* file.c - a small file as one string: configuration files and files with a secret inside.
+ * Floor 4. */
 #include "agent/conf/file.h"
 
 #include <fcntl.h>

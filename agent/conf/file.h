@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file.h - a small file as one string: configuration files and files with a secret inside. Floor 4.
- */
+/* file.h - a small file as one string: configuration files and files with a secret inside.
+ * Floor 4. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

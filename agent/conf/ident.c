@@ -24,8 +24,8 @@ static struct span part_of(const char *text)
 	return span_of(text, strlen(text) + 1);
 }
 
-/* What it publishes; or, when that is nothing, the ports of its visitors, which no other can have.
- */
+/* What it publishes; or, when that is nothing, the ports of its visitors, which no other
+ * can have. */
 static size_t fill_parts(const struct conf *c, struct span *parts, char (*ports)[IDENT_PORT])
 {
 	if (c->n_proxies > 0) {

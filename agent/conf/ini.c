@@ -76,7 +76,7 @@ static void ini_refuse(struct ini_reader *ini, unsigned line, const char *key, c
 	problems_add(ini->rd->problems, "%s: %s", place, words);
 }
 
-/* -- from the keys of a section to the tree ---------------------------------------------------- */
+/* -- from the keys of a section to the tree -- */
 
 /* One more child; what is too much becomes a problem, and *ret_n is NULL. */
 static int ini_add(struct ini_reader *ini, struct node *parent, const struct node_new *new,
@@ -317,7 +317,7 @@ static void ini_end_section(struct ini_reader *ini)
 	tree_deinit(&ini->keys);
 }
 
-/* -- sections ---------------------------------------------------------------------------------- */
+/* -- sections -- */
 
 static void ini_begin_common(struct ini_reader *ini)
 {
@@ -380,7 +380,7 @@ static void ini_begin_section(struct ini_reader *ini, const char *line, size_t l
 		ini_begin_proxy(ini, ini->name);
 }
 
-/* -- lines ------------------------------------------------------------------------------------- */
+/* -- lines -- */
 
 /* Take the next line of the text, without the white space before it (to libinih it would mean that
  * the value above goes on). False at the end. */

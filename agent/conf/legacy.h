@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* legacy.h - the keys of frp's INI files, and what they are called in the table of keys. Floor 4.
- */
+/* legacy.h - the keys of frp's INI files, and what they are called in the table of keys.
+ * Floor 4. */
 #pragma once
 #include <stddef.h>
 

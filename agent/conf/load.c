@@ -21,9 +21,8 @@
 #include "proto/base/text.h"
 
 #define LOAD_QUOTE 400
-#define LOAD_DEFAULT_SERVER                                                   \
-	"127.0.0.1" /* frp says 0.0.0.0, which leads to the local machine too \
-		     */
+/* frp says 0.0.0.0, which leads to the local machine too. */
+#define LOAD_DEFAULT_SERVER "127.0.0.1"
 
 enum load_format { LOAD_TOML, LOAD_YAML, LOAD_JSON, LOAD_INI };
 
@@ -38,7 +37,7 @@ struct loader {
 	char places[READER_PLACE]; /* of the includes */
 };
 
-/* -- format ------------------------------------------------------------------------------------ */
+/* -- format -- */
 
 static const char *skip_space(const char *s)
 {
@@ -56,8 +55,8 @@ static bool has_line(const char *text, const char *what)
 	return false;
 }
 
-/* TOML has "key = value" or "[table]", YAML "key: value": the first line that says something tells.
- */
+/* TOML has "key = value" or "[table]", YAML "key: value": the first line that says
+ * something tells. */
 static enum load_format load_guess(const char *text)
 {
 	const char *s = text;
@@ -102,7 +101,7 @@ static enum load_format load_find_format(const char *path, const char *text)
 	return load_guess(text);
 }
 
-/* -- one file ---------------------------------------------------------------------------------- */
+/* -- one file -- */
 
 /* The tree of @text; false: it is no text of the format, and that is told. */
 static int load_parse(const struct reader *rd, enum load_format format, const char *text,
@@ -239,7 +238,7 @@ static int load_one_file(struct loader *l, const char *path, bool is_included)
 	return r;
 }
 
-/* -- included files ---------------------------------------------------------------------------- */
+/* -- included files -- */
 
 /* All files that match, in the order of their names, as frp takes them: wildcards stand for a part
  * of the last name only, and relative paths start at the working directory. */
@@ -296,7 +295,7 @@ static int load_finish(struct loader *l)
 	return r;
 }
 
-/* -- the whole --------------------------------------------------------------------------------- */
+/* -- the whole -- */
 
 static struct conf *load_begin(const char *source)
 {

@@ -5,9 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define PROBLEMS_MAX                                                                \
-	(64 * 1024) /* bytes of text: a file of another format has one in each line \
-		     */
+/* Bytes of text: a file of another format has a problem in each line. */
+#define PROBLEMS_MAX (64 * 1024)
 #define PROBLEMS_LINE 1024
 
 void problems_init(struct problems *p)

@@ -98,7 +98,7 @@ static bool asks_for_default(const struct key *k, const struct node *n)
 	return is_empty(n) && (k->kind == KEY_STR || (k->kind == KEY_INT && n->kind == NODE_INT));
 }
 
-/* -- one key ----------------------------------------------------------------------------------- */
+/* -- one key -- */
 
 static void reader_refuse_kind(const struct reader *rd, const struct node *n, const char *path,
 			       const char *want)
@@ -173,7 +173,7 @@ static int reader_pairs(const struct reader *rd, const struct scope *s, const st
 	}
 	for (const struct node *c = n->first; c != NULL && r == 0; c = c->next) {
 		(void) snprintf(name, sizeof(name), "%.120s.%.120s", path,
-				c->key); /* for messages */
+				c->key); /* to be shown */
 		if (c->kind != NODE_NULL)
 			r = reader_pair(rd, pairs, c->key, c, name);
 	}
@@ -234,7 +234,7 @@ static int reader_key(const struct reader *rd, const struct scope *s, const stru
 	return 0;
 }
 
-/* -- tables ------------------------------------------------------------------------------------ */
+/* -- tables -- */
 
 static void reader_unknown(const struct reader *rd, const struct scope *s, const struct node *n,
 			   const char *name, const char *path)
@@ -290,7 +290,7 @@ static int reader_table(const struct reader *rd, const struct scope *s, const st
 	return r;
 }
 
-/* -- proxies and visitors ---------------------------------------------------------------------- */
+/* -- proxies and visitors -- */
 
 static bool is_text(const struct node *n)
 {
@@ -443,7 +443,7 @@ static int reader_list(const struct reader *rd, const struct node *root, const c
 	return r;
 }
 
-/* -- the whole --------------------------------------------------------------------------------- */
+/* -- the whole -- */
 
 static const struct node *node_at(const struct node *n, const char *const *path)
 {

@@ -11,8 +11,8 @@
 struct reader {
 	/* set by owner; all borrowed */
 	const char *file; /* for messages, escaped; NULL: the command line */
-	const struct template_out
-		*lines;	  /* of the text the tree was read from; NULL: as it stands */
+	/* of the text the tree was read from; NULL: as it stands */
+	const struct template_out *lines;
 	bool is_included; /* only its proxies and visitors count */
 	bool is_strict;	  /* unknown keys are problems, not warnings */
 	bool may_exec;	  /* auth.tokenSource.exec is allowed */

@@ -75,7 +75,7 @@ static int tmpl_refuse(struct tmpl *t, size_t pos, size_t end, const char *words
 	return 0;
 }
 
-/* -- output ------------------------------------------------------------------------------------ */
+/* -- output -- */
 
 static int tmpl_end_line(struct tmpl *t, unsigned next_from)
 {
@@ -106,7 +106,7 @@ static int tmpl_put(struct tmpl *t, const char *s, size_t len, size_t pos, bool 
 	return r;
 }
 
-/* -- actions ----------------------------------------------------------------------------------- */
+/* -- actions -- */
 
 static bool is_space(char c)
 {
@@ -124,8 +124,8 @@ static bool is_word(struct span s, const char *word)
 	return s.len == strlen(word) && memcmp(s.p, word, s.len) == 0;
 }
 
-/* The next word of an action: a name with $ and dots, a string with its quotes, or one character.
- */
+/* The next word of an action: a name with $ and dots, a string with its quotes, or
+ * one character. */
 static struct span take_word(struct span *in)
 {
 	size_t n = 0;
@@ -456,7 +456,7 @@ static int tmpl_body(struct tmpl *t, const struct tmpl_loop *loop, size_t *pos, 
 	return r;
 }
 
-/* -- the file ---------------------------------------------------------------------------------- */
+/* -- the file -- */
 
 static int tmpl_finish(struct tmpl *t, struct template_out *out)
 {

@@ -14,8 +14,7 @@
 struct template_out {
 	char *text; /* terminated; may hold secrets */
 	size_t len;
-	/* Line i of the text (from 0) comes from this line of the file; NULL: nothing was replaced.
-	 */
+	/* Line i of the text (from 0) is this line of the file; NULL: nothing was replaced. */
 	unsigned *lines;
 	size_t n_lines;
 };

@@ -2,8 +2,8 @@
 /* yaml.c - YAML text to a tree, by libyaml. Floor 4.
  *
  * libyaml yields events; a stack of open lists and maps turns them into nodes. An anchor is the
- * node itself; an alias is a copy of it, so that NODE_MAX bounds what aliases of aliases can make.
- */
+ * node itself; an alias is a copy of it, so that NODE_MAX bounds what aliases of aliases
+ * can make. */
 #include "agent/conf/yaml.h"
 
 #include <stdio.h>
@@ -135,7 +135,7 @@ static enum node_kind yaml_resolve(const char *s, char dst[static 24])
 	return is_float(s) ? NODE_OTHER : NODE_STRING;
 }
 
-/* -- anchors and merge keys -------------------------------------------------------------------- */
+/* -- anchors and merge keys -- */
 
 static int yaml_anchor(struct yreader *y, const yaml_char_t *name, const struct node *n,
 		       struct place at)
@@ -222,7 +222,7 @@ static int yaml_merge(struct yreader *y, struct node *map)
 	return r;
 }
 
-/* -- events ------------------------------------------------------------------------------------ */
+/* -- events -- */
 
 static int yaml_put(struct yreader *y, struct node_new *new, const struct node *copied,
 		    struct node **ret_n)

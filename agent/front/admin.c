@@ -41,9 +41,7 @@ static void answer_text(struct http_answer *ret, int status, const char *text)
 	(void) buf_add(&ret->body, span_str(text)); /* without memory the status has to do */
 }
 
-/* -- routes
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- routes -- */
 
 static void get_healthz(struct admin *a, const struct http_request *r, struct http_answer *ret)
 {
@@ -146,9 +144,7 @@ static const struct admin_route {
 	{ "/api/config", "GET", false, get_config }, { "/api/config", "PUT", false, put_config },
 };
 
-/* -- who may
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- who may -- */
 
 static bool is_authorized(const struct admin *a, const char *authorization)
 {
@@ -230,9 +226,7 @@ static void admin_handle(void *arg, const struct http_request *r, struct http_an
 		answer_text(ret, 404, "404 page not found\n");
 }
 
-/* -- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- life -- */
 
 static int admin_set_pair(struct admin *a, const struct conf_web *w)
 {

@@ -14,6 +14,6 @@ struct service;
  * (nobody is answered then). */
 int answer_new(struct answer **ret_a, struct loop *l, const struct lock *lock,
 	       const struct service *service);
-/* Those who have not got all yet see the end of it. Closes on the loop. NULL is fine; returns NULL.
- */
+/* Those who have not got all yet see the end of it. Closes on the loop. NULL is fine;
+ * returns NULL. */
 struct answer *answer_free(struct answer *a);

@@ -67,8 +67,7 @@ int child_start(struct child **ret_c, struct loop *l, const struct process_limit
 	r = uv_spawn(&l->uv, &c->process, &options);
 	process_take_limits();
 	if (r < 0) {
-		uv_close((uv_handle_t *) &c->process,
-			 on_closed); /* it was initialised all the same */
+		uv_close((uv_handle_t *) &c->process, on_closed); /* initialised all the same */
 		return r;
 	}
 	c->on_ended = on_ended;

@@ -99,7 +99,7 @@ static bool cli_is_frpc(const char *name)
 	return strcmp(slash != NULL ? slash + 1 : name, "frpc") == 0;
 }
 
-/* -- commands ---------------------------------------------------------------------------------- */
+/* -- commands -- */
 
 static bool cli_take_command(struct cli *cli, const char *arg)
 {
@@ -138,7 +138,7 @@ static int cli_refuse_command(struct cli_reader *rd, const char *arg)
 	return cli_refuse(rd, "unknown command", arg, "; see mltunnel --help");
 }
 
-/* -- options ----------------------------------------------------------------------------------- */
+/* -- options -- */
 
 static int cli_take_switch(struct cli_reader *rd, const char *arg, const char *value,
 			   bool *ret_is_on)
@@ -227,8 +227,8 @@ static int cli_take_option(struct cli_reader *rd, const struct cli_option *o, co
 	return 0;
 }
 
-/* The option that @arg is, and the value that is glued to it ("-cFILE", "--config=FILE"), or NULL.
- */
+/* The option that @arg is, or NULL, and the value that is glued to it ("-cFILE", "--config=FILE"),
+ * or NULL. */
 static const struct cli_option *cli_find(const char *arg, const char **ret_value)
 {
 	size_t n = strcspn(arg, "=");
@@ -267,7 +267,7 @@ static int cli_take(struct cli_reader *rd, const char *arg, const char *next, in
 	return cli_take_option(rd, o, arg, value);
 }
 
-/* -- the whole --------------------------------------------------------------------------------- */
+/* -- the whole -- */
 
 static bool is_for(const struct cli *cli, const struct cli_option *o)
 {

@@ -54,6 +54,6 @@ const char *cli_help(void); /* several lines */
  * with a value becomes a line in @p. 0 (also with new problems) or -ENOMEM; tree_deinit() @t in any
  * case. */
 int cli_make_tree(const struct cli *cli, struct tree *t, struct problems *p);
-/* Overwrite the values of options that are secrets, where argv holds them: others read them there.
- */
+/* Overwrite the values of options that are secrets, where argv holds them: others read
+ * them there. */
 void cli_wipe(const struct cli *cli);

@@ -34,9 +34,7 @@ static const struct {
 	[CTL_STOP] = { "stop", "POST", "/api/stop" },
 };
 
-/* -- the connection
- * -----------------------------------------------------------------------------------------------
- */
+/* -- the connection -- */
 
 /* Where the agent listens; one that listens everywhere is here as well. */
 static int ctl_address(const struct conf_web *w, struct sockaddr_storage *ret_addr,
@@ -111,9 +109,7 @@ static int ctl_receive(int fd, struct buf *in)
 	}
 }
 
-/* -- the request
- * --------------------------------------------------------------------------------------------------
- */
+/* -- the request -- */
 
 /* "Authorization: Basic ...\r\n", or "" when nobody asks for it. False: too long. */
 static bool write_authorization(const struct conf_web *w, char *dst, size_t cap)
@@ -178,8 +174,7 @@ static int ctl_parse(struct span answer, unsigned *ret_status, struct span *ret_
 	return 0;
 }
 
-/* -- the table of status
- * ------------------------------------------------------------------------------------------ */
+/* -- the table of status -- */
 
 #define N_COLUMNS 6
 static const char *const column_heads[N_COLUMNS] = { "Name",   "Status",     "LocalAddr",
@@ -248,9 +243,7 @@ static int print_status(struct span body, FILE *out)
 	return 0;
 }
 
-/* -- commands
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- commands -- */
 
 static void print_body(struct span body, FILE *f)
 {

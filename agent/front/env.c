@@ -226,8 +226,8 @@ static void env_refuse_unknown(const char *name, size_t len, struct problems *p)
 
 	(void) text_escape(span_of(name, len), quote, sizeof(quote));
 	conf = key_nearest(conf_keys, ENV_COUNT(conf_keys), quote, &n_conf);
-	node = key_nearest(node_keys + 1, ENV_COUNT(node_keys) - 1, quote,
-			   &n_node); /* CLIENT_ID is not ours */
+	/* + 1: CLIENT_ID is not ours */
+	node = key_nearest(node_keys + 1, ENV_COUNT(node_keys) - 1, quote, &n_node);
 	problems_add(p, "%s: unknown variable; the nearest known one is %s", quote,
 		     n_node < n_conf ? node : conf);
 }

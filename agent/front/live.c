@@ -45,9 +45,7 @@ static void say_errno(struct buf *out, const char *what, int err)
 	say(out, "\n");
 }
 
-/* -- reload
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- reload -- */
 
 /* Each line of the problems is one of the log. */
 static void log_problems(const struct live *l, struct span text)
@@ -125,9 +123,7 @@ void live_reload(struct live *l)
 	buf_deinit(&out);
 }
 
-/* -- the file
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- the file -- */
 
 static int live_on_read_config(void *arg, struct buf *out)
 {
@@ -180,8 +176,7 @@ static int draft_open(struct draft *d, const char *file)
 	*d = (struct draft){ .fd = -1, .real = realpath(file, NULL) };
 	if (d->real == NULL || stat(d->real, &st) != 0)
 		return -errno;
-	d->n_folder = (size_t) (strrchr(d->real, '/') + 1 -
-				d->real); /* realpath() begins with one */
+	d->n_folder = (size_t) (strrchr(d->real, '/') + 1 - d->real); /* it begins with one */
 	cap = strlen(d->real) + sizeof("..XXXXXX");
 	d->path = malloc(cap);
 	if (d->path == NULL)
@@ -227,8 +222,7 @@ static int draft_publish(const struct draft *d)
 		return -errno;
 	}
 	if (fd >= 0) {
-		(void) fsync(
-			fd); /* the new text is there either way; this is about a loss of power */
+		(void) fsync(fd); /* only against a loss of power: the new text is there */
 		(void) close(fd);
 	}
 	return 0;
@@ -291,9 +285,7 @@ static void live_on_stop(void *arg)
 	l->p.on_stop(l->p.arg);
 }
 
-/* -- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- life -- */
 
 static void live_serve(struct live *l)
 {

@@ -19,9 +19,7 @@
 #define REPORT_TEXT 1024 /* one value; longer ones are cut */
 #define REPORT_LINE 4096
 
-/* -- status
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- status -- */
 
 /* A copy that can be sorted. */
 struct row {
@@ -139,9 +137,7 @@ int report_status(const struct service *s, struct buf *out)
 	return err;
 }
 
-/* -- readiness
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- readiness -- */
 
 static bool facts_are_ready(const struct service_facts *f)
 {
@@ -242,9 +238,7 @@ int report_summary(const struct service *s, uint64_t uptime_s, struct buf *out)
 	return jtext_end(&j);
 }
 
-/* -- metrics
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- metrics -- */
 
 struct metrics {
 	struct buf *out;

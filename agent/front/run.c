@@ -367,9 +367,9 @@ int run_agent(const struct run_params *p, enum run_end *ret_end, int *ret_status
 	r = run_prepare(&run);
 	if (r == 0) {
 		run_take_lock(&run);
-		/* After an early run_finish() this returns at once. */
-		(void) uv_run(&run.loop->uv,
-			      UV_RUN_DEFAULT); /* stopped: handles are left, closed below */
+		/* After an early run_finish() this returns at once. Handles may be left: they are
+		 * closed below. */
+		(void) uv_run(&run.loop->uv, UV_RUN_DEFAULT);
 		r = run.err;
 	}
 	logfile_detach(p->logfile);

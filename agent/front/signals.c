@@ -7,10 +7,9 @@
 #include "agent/base/loop.h"
 #include "proto/base/err.h"
 
-static const int signal_numbers[] = { SIGTERM,	SIGINT,
-				      SIGQUIT,	SIGHUP, /* these are always ours */
-				      SIGUSR1,	SIGUSR2,
-				      SIGWINCH, SIGALRM };
+/* The first four are always ours. */
+static const int signal_numbers[] = { SIGTERM, SIGINT,	SIGQUIT,  SIGHUP,
+				      SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM };
 #define N_SIGNALS (sizeof(signal_numbers) / sizeof(signal_numbers[0]))
 #define N_OURS 4
 

@@ -23,9 +23,7 @@ static void conn_fail(struct conn *c, int err, const char *why)
 		c->ops->on_error(c->arg, err, why);
 }
 
-/* -- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- life -- */
 
 int conn_init(struct conn *c, struct loop *l, const struct conn_ops *ops, void *arg,
 	      size_t queue_max)
@@ -65,9 +63,7 @@ void conn_reset(struct conn *c)
 		uv_close((uv_handle_t *) &c->tcp, conn_on_closed);
 }
 
-/* -- reading
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- reading -- */
 
 static void conn_apply_read(struct conn *c);
 
@@ -215,9 +211,7 @@ int conn_pull(struct conn *c, size_t max)
 	return CONN_E_END;
 }
 
-/* -- writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- writing -- */
 
 static void conn_pump(struct conn *c);
 
@@ -233,8 +227,8 @@ static void conn_try_finish(struct conn *c)
 	    !c->is_connected)
 		return;
 	c->is_finished = true;
-	(void) uv_shutdown(&c->shutdown, (uv_stream_t *) &c->tcp,
-			   conn_on_shutdown); /* not connected any more: reader */
+	/* Not connected any more: the reader will tell. */
+	(void) uv_shutdown(&c->shutdown, (uv_stream_t *) &c->tcp, conn_on_shutdown);
 }
 
 /* The peer has closed over what we sent, and its last words may be unread: they end in an EOF or an
@@ -362,9 +356,7 @@ void conn_finish(struct conn *c)
 	conn_try_finish(c);
 }
 
-/* -- opening
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- opening -- */
 
 static void conn_opened(struct conn *c)
 {

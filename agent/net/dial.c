@@ -111,7 +111,7 @@ static socklen_t addr_len(const struct sockaddr_storage *sa)
 	return sa->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
-/* -- attempts -------------------------------------------------------------- */
+/* -- attempts -- */
 
 static void on_attempt_closed(uv_handle_t *h)
 {
@@ -292,12 +292,12 @@ static int attempt_start(struct dial *d, const struct sockaddr_storage *to)
 	a->dial = d;
 	a->to = to;
 	list_add_tail(&d->attempts, &a->link);
-	(void) uv_poll_start(&a->poll, UV_WRITABLE,
-			     on_attempt_ready); /* fails only on a closing handle */
+	/* Fails only on a handle that closes. */
+	(void) uv_poll_start(&a->poll, UV_WRITABLE, on_attempt_ready);
 	return 0;
 }
 
-/* -- the dial -------------------------------------------------------------- */
+/* -- the dial -- */
 
 /* The address to try next; NULL: there is none. */
 static const struct sockaddr_storage *dial_next_address(struct dial *d)

@@ -12,8 +12,7 @@
  *
  * The first bytes of mbedTLS's context hold a pointer to our state. Arguments and errors are as in
  * mbedTLS, with three differences: streams may be cut anywhere (2.28 wants whole blocks), what is
- * called before its time is refused, and ciphers other than AES are refused.
- */
+ * called before its time is refused, and ciphers other than AES are refused. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +76,7 @@ static int gcm_settle(const uint8_t **in, uint8_t *out, size_t n)
 	return 0;
 }
 
-/* -- keys -------------------------------------------------------------------------------------- */
+/* -- keys -- */
 
 void mbedtls_gcm_init(mbedtls_gcm_context *ctx)
 {
@@ -119,7 +118,7 @@ int mbedtls_gcm_setkey(mbedtls_gcm_context *ctx, mbedtls_cipher_id_t cipher,
 	return 0;
 }
 
-/* -- whole messages ---------------------------------------------------------------------------- */
+/* -- whole messages -- */
 
 /* 0 or MBEDTLS_ERR_GCM_BAD_INPUT; @m's input may have been moved to where the output is to be. */
 static int gcm_check(struct gcm_state *s, struct gcm_message *m, size_t tag_len)
@@ -202,7 +201,7 @@ int mbedtls_gcm_auth_decrypt(mbedtls_gcm_context *ctx, size_t length, const unsi
 	return MBEDTLS_ERR_GCM_AUTH_FAILED;
 }
 
-/* -- streams ----------------------------------------------------------------------------------- */
+/* -- streams -- */
 
 /* Begins a message: 0 or MBEDTLS_ERR_GCM_BAD_INPUT. */
 static int gcm_begin(struct gcm_state *s, int mode, const uint8_t *iv, size_t iv_len)

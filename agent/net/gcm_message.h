@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gcm_message.h - what gcm.c, which stands in the place of mbedTLS's AES-GCM, hands to an engine.
- * Floor 4.
- */
+ * Floor 4. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -53,7 +53,7 @@ void gcm_nettle_whole(struct gcm_nettle *g, bool is_encrypting, const struct gcm
 	g->aead->digest(&g->ctx, GCM_TAG_MAX, ret_tag);
 }
 
-/* -- streams ----------------------------------------------------------------------------------- */
+/* -- streams -- */
 
 void gcm_nettle_begin(struct gcm_nettle *g, bool is_encrypting, const uint8_t *iv, size_t iv_len)
 {

@@ -92,7 +92,7 @@ static void hop_broken(struct hop *h, int err)
 				   : "the connection to the proxy is broken");
 }
 
-/* -- asking ---------------------------------------------------------------- */
+/* -- asking -- */
 
 /* 0 or negated errno. */
 static int hop_write(struct hop *h)
@@ -191,7 +191,7 @@ static void on_deadline(struct timer *t)
 		"timed out: the proxy does not answer");
 }
 
-/* -- dialing --------------------------------------------------------------- */
+/* -- dialing -- */
 
 static void on_dialed(void *arg, const struct dial_result *r, int fd)
 {

@@ -3,8 +3,8 @@
  *
  * One connection: bytes go through llhttp, which pauses at the end of a request; the handler
  * answers; the parser goes on with what is left. A connection that ends by our will gets a FIN
- * first and is read for a moment, or the reset that unread bytes cause would take the answer away.
- */
+ * first and is read for a moment, or the reset that unread bytes cause would take the
+ * answer away. */
 #include "agent/net/http.h"
 
 #include <errno.h>
@@ -59,9 +59,7 @@ struct http_conn {
 	struct buf body;
 };
 
-/* -- end
- * ----------------------------------------------------------------------------------------------------------
- */
+/* -- end -- */
 
 static void http_on_gone(void *arg)
 {
@@ -94,9 +92,7 @@ static void http_end(struct http_conn *c)
 	timer_set(&c->timer, loop_now_ms(c->loop) + WAIT_HTTP_LINGER_MS);
 }
 
-/* -- answers
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- answers -- */
 
 static const char *http_reason(int status)
 {
@@ -175,8 +171,7 @@ static void http_answer_request(struct http_conn *c)
 		http_end(c);
 }
 
-/* -- the parser's callbacks
- * --------------------------------------------------------------------------------------- */
+/* -- the parser's callbacks -- */
 
 static int http_count_head(struct http_conn *c, size_t n)
 {
@@ -323,9 +318,7 @@ static const llhttp_settings_t http_settings = {
 	.on_message_complete = http_on_complete,
 };
 
-/* -- bytes
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- bytes -- */
 
 /* A request is complete: answer it. True: the parser may go on. */
 static bool http_on_request(struct http_conn *c)
@@ -387,9 +380,7 @@ static void http_on_written(void *arg, size_t n)
 	(void) n;
 }
 
-/* -- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- life -- */
 
 static void http_on_waiting(void *arg)
 {

@@ -57,14 +57,13 @@ static void on_refused_closed(uv_handle_t *handle)
 static void listen_refuse(struct listener *l)
 {
 	if (l->is_refusing || uv_tcp_init(&l->loop->uv, &l->refused) != 0)
-		return; /* it stays where it is, and so do the others behind it, until the close of
-			   the last */
+		return; /* it waits, and so do those behind it, until the last one is closed */
 	l->refused.data = l;
 	l->is_refusing = true;
 	l->n_handles++;
 	l->is_waiting = false;
-	(void) uv_accept((uv_stream_t *) &l->tcp,
-			 (uv_stream_t *) &l->refused); /* closed in any case */
+	/* Closed in any case. */
+	(void) uv_accept((uv_stream_t *) &l->tcp, (uv_stream_t *) &l->refused);
 	uv_close((uv_handle_t *) &l->refused, on_refused_closed);
 }
 
@@ -83,8 +82,7 @@ static void on_connection(uv_stream_t *stream, int status)
 	struct listener *l = container_of(stream, struct listener, tcp);
 
 	if (status < 0)
-		return; /* it went before it was accepted, or there are no descriptors: libuv goes
-			   on */
+		return; /* it went before, or there are no descriptors: libuv goes on */
 	l->is_waiting = true;
 	listen_offer(l);
 }

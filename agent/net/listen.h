@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* listen.h - a TCP port of ours: users wait in the kernel until there is a place for them. Floor 4.
- */
+/* listen.h - a TCP port of ours: users wait in the kernel until there is a place for them.
+ * Floor 4. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -25,8 +25,8 @@ struct listen_params {
 int listen_new(struct listener **ret_l, struct loop *loop, const struct listen_params *p);
 uint16_t listen_port(const struct listener *l);
 /* Into @c, which is initialised and nothing else yet: it is connected then, and takes one of the
- * places. 0 or negated errno (then @c is still to be closed by its owner, and no place is taken).
- */
+ * places. 0 or negated errno (then @c is still to be closed by its owner, and no place
+ * is taken). */
 int listen_take(struct listener *l, struct conn *c);
 /* One that was taken is gone: its place is free. NULL is fine. */
 void listen_give_back(struct listener *l);

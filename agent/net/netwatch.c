@@ -113,8 +113,8 @@ int netwatch_new(struct netwatch **ret_w, struct loop *l, netwatch_fn *on_change
 	w->arg = arg;
 	timer_init(&w->timer, l, netwatch_on_timer);
 	uv_unref((uv_handle_t *) &w->poll);
-	(void) uv_poll_start(&w->poll, UV_READABLE,
-			     netwatch_on_readable); /* fails only on a closing handle */
+	/* Fails only on a handle that closes. */
+	(void) uv_poll_start(&w->poll, UV_READABLE, netwatch_on_readable);
 	*ret_w = w;
 	return 0;
 }
@@ -130,7 +130,7 @@ struct netwatch *netwatch_free(struct netwatch *w)
 	return NULL;
 }
 
-/* -- connections ------------------------------------------------------------ */
+/* -- connections -- */
 
 union address {
 	struct sockaddr sa;

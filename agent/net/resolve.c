@@ -32,8 +32,8 @@
 #include "proto/base/text.h"
 
 #define RESOLVE_TRIES 2
-#define RESOLVE_TRY_MS \
-	1500 /* c-ares doubles it for the second try: 4.5 s with one server, below WAIT_DNS_MS */
+/* c-ares doubles it for the second try: 4.5 s with one server, below WAIT_DNS_MS. */
+#define RESOLVE_TRY_MS 1500
 #define RESOLVE_SERVERS_MAX 256
 
 struct resolver {
@@ -120,7 +120,7 @@ static void on_finish(struct loop_task *t)
 	free(q);
 }
 
-/* -- answers --------------------------------------------------------------- */
+/* -- answers -- */
 
 static void answer_add(struct resolve *q, const void *sa, size_t len)
 {
@@ -234,7 +234,7 @@ static bool resolve_in_code(struct resolve *q, const char *host)
 	return true;
 }
 
-/* -- c-ares ---------------------------------------------------------------- */
+/* -- c-ares -- */
 
 /* Wait for whatever comes first: c-ares' next try or our deadline. */
 static void resolve_rearm(struct resolve *q)
@@ -386,7 +386,7 @@ static void resolve_ask(struct resolve *q, const char *host)
 	resolve_rearm(q);
 }
 
-/* -- life ------------------------------------------------------------------ */
+/* -- life -- */
 
 int resolver_new(struct resolver **ret_r, struct loop *l)
 {

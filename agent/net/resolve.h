@@ -23,8 +23,8 @@ int resolver_new(struct resolver **ret_r, struct loop *l); /* 0 or negated errno
 /* Ask these servers ("1.2.3.4:5353,[v6]:53") instead of those of /etc/resolv.conf; copied; NULL:
  * those of the file again. 0 or -EINVAL (too long). */
 int resolver_set_servers(struct resolver *r, const char *csv);
-/* Lookups still open end without a call back. Returns NULL. Asynchronous parts close on the loop.
- */
+/* Lookups still open end without a call back. Returns NULL. Asynchronous parts close on
+ * the loop. */
 struct resolver *resolver_free(struct resolver *r);
 
 /* Look up @host:@port, both families, fresh every time (but see resolve_leave()). Numeric addresses

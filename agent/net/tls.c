@@ -4,8 +4,8 @@
  *
  * mbedTLS must be called again with the same arguments after WANT_WRITE. It never gets one here:
  * the BIO appends to the connection's queue, and tls_send() asks for room before it encrypts.
- * KeyUpdate of TLS 1.3 is not known to mbedTLS 3.6 and ends the connection; Go servers send none.
- */
+ * KeyUpdate of TLS 1.3 is not known to mbedTLS 3.6 and ends the connection; Go servers
+ * send none. */
 #include "agent/net/tls.h"
 
 #include <arpa/inet.h>
@@ -31,8 +31,8 @@
 /* TLS 1.2 with CBC and SHA-384: header 5, IV 16, MAC 48, padding 16. TLS 1.3: header 5, type 1,
  * padding to 16, tag 16. */
 #define TLS_OVERHEAD 96
-#define TLS_RECORD_MIN \
-	16383 /* mbedTLS 3.6 puts one byte less than LIMIT_RECORD into a record of TLS 1.3 */
+/* mbedTLS 3.6 puts one byte less than LIMIT_RECORD into a record of TLS 1.3. */
+#define TLS_RECORD_MIN 16383
 
 struct tls {
 	mbedtls_ssl_context ssl;
@@ -50,7 +50,7 @@ struct tls {
 	char description[96];
 };
 
-/* -- texts ----------------------------------------------------------------- */
+/* -- texts -- */
 
 /* RFC 8446 6, RFC 5246 7.2: the alerts a client can cause; the rest keep their number. */
 static const char *alert_name(unsigned alert)
@@ -185,7 +185,7 @@ static int tls_break(struct tls *t, int r)
 	return TLS_E_BAD;
 }
 
-/* -- the server's certificate ---------------------------------------------- */
+/* -- the server's certificate -- */
 
 /* RFC 5280 4.2.1.6: GeneralName is a context-specific choice; 2 is a DNS name, 7 an address. */
 static bool san_is(const mbedtls_x509_sequence *san, int choice)
@@ -292,7 +292,7 @@ static int tls_check_pin(struct tls *t)
 	return 0;
 }
 
-/* -- records --------------------------------------------------------------- */
+/* -- records -- */
 
 static int on_bio_send(void *arg, const unsigned char *p, size_t n)
 {

@@ -23,9 +23,8 @@ struct tls_sink {
 /* Conditions of the calls below, beside TLS_E_BAD. */
 enum { TLS_E_MORE = 2, TLS_E_ROOM = 3, TLS_E_EOF = 4 };
 
-/* @c is borrowed: outlives the connection. */
-int tls_new(struct tls **ret_t, const struct tls_config *c,
-	    const struct tls_sink *sink); /* 0 or -ENOMEM */
+/* @c is borrowed: outlives the connection. 0 or -ENOMEM. */
+int tls_new(struct tls **ret_t, const struct tls_config *c, const struct tls_sink *sink);
 struct tls *tls_free(struct tls *t);
 DEFINE_CLEANUP(struct tls, tls_free)
 

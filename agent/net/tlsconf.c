@@ -92,11 +92,11 @@ static int why_mbedtls(const struct why *why, const char *what, const char *path
 	return why_file(why, what, path, reason);
 }
 
-/* -- files ----------------------------------------------------------------- */
+/* -- files -- */
 
 /* A whole file with a NUL behind it, as mbedTLS wants PEM. @ret_len counts the NUL. mbedTLS's own
- * reader takes a directory for a file of 2^63 bytes and then has "no memory". 0 or negated errno.
- */
+ * reader takes a directory for a file of 2^63 bytes and then has "no memory". 0 or
+ * negated errno. */
 static int file_load(const char *path, uint8_t **ret_p, size_t *ret_len)
 {
 	uint8_t *p = NULL;
@@ -242,7 +242,7 @@ static int config_load_client(struct tls_config *c, const struct tls_params *p,
 	return r != 0 ? why_mbedtls(why, "client certificate", p->cert_file, r) : 0;
 }
 
-/* -- values ---------------------------------------------------------------- */
+/* -- values -- */
 
 static int hex_digit(char c)
 {
@@ -319,12 +319,12 @@ static int config_set_name(struct tls_config *c, const char *name, const struct 
 	return 0;
 }
 
-/* -- life ------------------------------------------------------------------ */
+/* -- life -- */
 
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 /* PKCS #1 before PSS: a server limited to TLS 1.2 takes the first that fits its RSA key, and
- * mbedTLS 3.6 by default offers PSS first but refuses it in TLS 1.2. TLS 1.3 passes over PKCS #1.
- */
+ * mbedTLS 3.6 by default offers PSS first but refuses it in TLS 1.2. TLS 1.3 passes over
+ * PKCS #1. */
 static const uint16_t tls_sig_algs[] = {
 	MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
 	MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,

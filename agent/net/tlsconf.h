@@ -14,18 +14,17 @@ struct tls_config; /* shared by connections; owned by uplink */
 #define TLS_PIN_LEN 32
 
 struct tls_params {
-	const char *
-		server_name; /* SNI when not an IP address, and the name to verify; NULL: neither */
-	const char *ca_file; /* PEM; NULL: see below */
-	bool want_system_roots; /* the usual bundle files of the distributions; added to @ca_file
-				   when both are set */
-	const char *pin;	/* "sha256/BASE64" or 64 hex digits: SHA-256 of the server's
-				 * SubjectPublicKeyInfo; without CAs        the key alone decides, with CAs
-				 * both        must match */
-	const char *cert_file,
-		*key_file; /* client certificate with its chain, and its key, PEM; both or none */
-	/* neither CA, system roots nor pin: any certificate is accepted, as frpc does;
-	 * tls_config_verifies() says no */
+	/* SNI when not an IP address, and the name to verify; NULL: neither */
+	const char *server_name;
+	/* Without any of these three every certificate is accepted, as frpc does, and
+	 * tls_config_verifies() says no. */
+	const char *ca_file;	/* PEM; NULL: none */
+	bool want_system_roots; /* the distributions' usual bundle files, besides @ca_file */
+	/* "sha256/BASE64" or 64 hex digits: SHA-256 of the server's SubjectPublicKeyInfo. Without
+	 * CAs the key alone decides, with CAs both must match. NULL: none. */
+	const char *pin;
+	/* client certificate with its chain, and its key, PEM; both or none */
+	const char *cert_file, *key_file;
 };
 
 /* Reads the files; nothing of @p is used afterwards. 0, -ENOMEM, or TLS_E_BAD with a text for a

@@ -53,8 +53,7 @@ struct wrap {
 	char name[80];
 };
 
-/* -- life ----------------------------------------------------------------------------------------
- */
+/* -- life -- */
 
 static void wrap_free(struct wrap *w)
 {
@@ -117,8 +116,7 @@ static void wrap_fail(struct wrap *w, const char *why)
 	loop_task_queue(w->host->loop, &w->task);
 }
 
-/* -- up: to the server ---------------------------------------------------------------------------
- */
+/* -- up: to the server -- */
 
 /* The wire bytes of @plain to w->pending, which is empty. 0 or -ENOMEM. */
 static int wrap_encode(struct wrap *w, struct span plain)
@@ -223,8 +221,7 @@ static int wrap_reserve(struct end e, uint8_t **ret_dst, size_t *ret_cap)
 	struct wrap *w = e.item;
 
 	if (w->is_over || w->is_fin_due)
-		return END_E_WAIT; /* for ever: on_rst() follows, or it said that there is no more
-				    */
+		return END_E_WAIT; /* for ever: on_rst() follows, or the user has finished */
 	if (buf_len(&w->pending) > 0) {
 		w->is_turn_wanted = true;
 		return END_E_WAIT;
@@ -279,8 +276,7 @@ static void wrap_fin(struct end e)
 	end_fin(w->lower);
 }
 
-/* -- down: from the server -----------------------------------------------------------------------
- */
+/* -- down: from the server -- */
 
 static bool wrap_takes(const struct wrap *w)
 {
@@ -455,8 +451,7 @@ static void wrap_consume(struct end e, size_t n)
 		loop_task_queue(w->host->loop, &w->task);
 }
 
-/* -- both ----------------------------------------------------------------------------------------
- */
+/* -- both -- */
 
 /* At the end of a turn: what could not be told or done from inside a call. */
 static void wrap_on_task(struct loop_task *t)
@@ -536,8 +531,7 @@ static const struct end_ops wrap_ops = {
 	.forget = wrap_forget,
 };
 
-/* -- making one ----------------------------------------------------------------------------------
- */
+/* -- making one -- */
 
 static int wrap_add_layers(struct wrap *w, const struct wrap_params *p)
 {

@@ -2,8 +2,10 @@
 /* wrap.h - a struct end over a struct end: encryption nearest the wire, compression above it, a
  * bandwidth limit below both (frp client/proxy/proxy.go wrapWorkConn). Floor 4.
  *
- * GLOSSARY  plain: bytes of the user.  wire: bytes of the lower end.  owed: handed up and not
- * consumed yet.
+ * GLOSSARY
+ * plain  bytes of the user
+ * wire   bytes of the lower end
+ * owed   handed up and not consumed yet
  *
  * Up, one piece of at most LIMIT_TURN plain bytes is under way: while its wire bytes wait for the
  * lower end or for the limit, no other is taken. Down, wire bytes that cannot be decoded yet (the
@@ -23,8 +25,8 @@
 struct log;
 struct loop;
 
-#define WRAP_OWED_MAX \
-	LIMIT_LOCAL_QUEUED /* plain bytes owed; one more decoded piece may come on top */
+/* Of plain bytes owed; one more decoded piece may come on top. */
+#define WRAP_OWED_MAX LIMIT_LOCAL_QUEUED
 
 /* What all wraps over the ends of one session share. */
 struct wrap_host {
@@ -36,8 +38,7 @@ struct wrap_host {
 struct wrap_params {
 	const char *name; /* of the proxy or visitor, for the log; copied */
 	bool use_encryption, use_compression;
-	struct span
-		secret; /* keys the encryption: the auth token, or a visitor's secret key; copied */
+	struct span secret; /* keys the encryption: the token, or a visitor's secret key; copied */
 	struct bucket *bucket; /* NULL: no limit; borrowed until end_forget() */
 };
 

@@ -123,8 +123,7 @@ static void health_done(struct health *h, const char *error)
 
 static void append(struct buf *b, const char *s)
 {
-	(void) buf_add(b,
-		       span_str(s)); /* too long: the request stays without its end and times out */
+	(void) buf_add(b, span_str(s)); /* too long: the request has no end, and times out */
 }
 
 /* GET with the headers of the configuration; Connection: close, so that nothing stays open. */

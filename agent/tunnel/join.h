@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* join.h - who serves a joined work connection: a relay for streams, pxudp for datagrams. Floor 5.
- */
+/* join.h - who serves a joined work connection: a relay for streams, pxudp for datagrams.
+ * Floor 5. */
 #pragma once
 #include "agent/conf/schema.h"
 #include "agent/net/wrap.h"

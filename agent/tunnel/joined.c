@@ -116,8 +116,7 @@ void joined_reset_carried(struct joined_host *h, const void *carrier)
 		next = l->next;
 		j = container_of(l, struct joined, link);
 		if (!j->has_up || j->up.carrier != carrier)
-			continue; /* carried by others, or it only delivers what came before a FIN
-				   */
+			continue; /* carried by others, or delivers what came before a FIN */
 		j->has_up = false;
 		j->end(j, /* want_reset= */ true);
 	}

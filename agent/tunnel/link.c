@@ -43,9 +43,7 @@ static void link_ready(struct link *l)
 	l->ops->on_ready(l->arg);
 }
 
-/* -- the server
- * ---------------------------------------------------------------------------------------------------
- */
+/* -- the server -- */
 
 static int link_server_secure(struct link_server *s, const char *addr)
 {
@@ -131,9 +129,7 @@ void link_server_deinit(struct link_server *s)
 	s->resolver = resolver_free(s->resolver);
 }
 
-/* -- the connection
- * -----------------------------------------------------------------------------------------------
- */
+/* -- the connection -- */
 
 static void link_on_ready(void *arg)
 {
@@ -192,9 +188,7 @@ static const struct conn_ops conn_ops = {
 	.on_gone = link_on_gone,
 };
 
-/* -- opening
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- opening -- */
 
 static void link_secure(struct link *l)
 {

@@ -2,9 +2,9 @@
 /* link.h - a connection to the server: dialed, directly or through a proxy; secured when TLS is on;
  * ready. Floor 5.
  *
- *   OPENING (dial or hop) -> SECURING (TLS) -> READY -> lost    each of the first two has a
- * deadline
- */
+ *   OPENING (dial or hop) --> SECURING (TLS) --> READY --> lost
+ *
+ * Each of the first two has a deadline. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,8 +38,7 @@ void link_server_deinit(struct link_server *s);
 
 struct link_ops {
 	void (*on_ready)(void *arg);
-	/* It did not become ready: close it. Fixed @words, the @error and the @remedy, for the log.
-	 */
+	/* It did not become ready: close it. Fixed @words, @error and @remedy are for the log. */
 	void (*on_failed)(void *arg, const char *words, const char *error, const char *remedy);
 	void (*on_data)(void *arg, struct span data); /* plain bytes, valid inside the call */
 	void (*on_written)(void *arg);		      /* there is room again */

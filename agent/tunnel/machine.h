@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* machine.h - what the Login message says of this machine; frps shows it to its operator. Floor 5.
- */
+/* machine.h - what the Login message says of this machine; frps shows it to its operator.
+ * Floor 5. */
 #pragma once
 
 struct machine {

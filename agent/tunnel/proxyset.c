@@ -12,9 +12,7 @@
 #include "agent/conf/diff.h"
 #include "proto/base/err.h"
 
-/* -- health checks
- * ------------------------------------------------------------------------------------------------
- */
+/* -- health checks -- */
 
 /* Why a proxy is not registered is told once, and again after each success: also when its service
  * has been down since the start, which is no change. */
@@ -137,9 +135,7 @@ void proxyset_stop(struct proxyset *s)
 	}
 }
 
-/* -- one proxy
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- one proxy -- */
 
 /* It has its place in the roster. With a health check it is withdrawn until its service is well. */
 static void proxyset_enter(struct proxyset *s, struct proxy *p)
@@ -323,9 +319,7 @@ int proxyset_apply(struct proxyset *s, const struct conf *conf)
 	return err;
 }
 
-/* -- life
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- life -- */
 
 void proxyset_init(struct proxyset *s)
 {

@@ -216,8 +216,7 @@ static void pxudp_on_dgram(struct udpline *l, const struct dgram *d)
 	bufs[0] = uv_buf_init((char *) header, (unsigned) peer_header(peer, header));
 	bufs[1] = uv_buf_init((char *) (uintptr_t) d->payload.p, (unsigned) d->payload.len);
 	n = uv_udp_try_send(&peer->udp, bufs, 2, NULL);
-	if (n ==
-	    UV_ECONNREFUSED) { /* the word of an earlier datagram: this one has not been sent */
+	if (n == UV_ECONNREFUSED) { /* of an earlier datagram: this one has not been sent */
 		proxy_on_local_error(px->line.joined.proxy, n, uv_strerror(n));
 		(void) uv_udp_try_send(&peer->udp, bufs, 2, NULL); /* its turn */
 	}

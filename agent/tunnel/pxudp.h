@@ -4,8 +4,8 @@
  *
  * A user's socket goes after WAIT_UDP_IDLE_MS without a datagram either way; at most
  * LIMIT_UDP_PEERS of them, the longest idle makes room. What the path to the server does not take
- * is dropped, as UDP may. A Ping every WAIT_UDP_PING_MS keeps frps from giving the connection up.
- */
+ * is dropped, as UDP may. A Ping every WAIT_UDP_PING_MS keeps frps from giving the
+ * connection up. */
 #pragma once
 #include "agent/net/end.h"
 #include "agent/tunnel/joined.h"

@@ -43,8 +43,8 @@ static void relay_asked_enough(struct relay *r)
 	visitor_asked_enough(r->visitor);
 }
 
-/* Nothing more either way: the user is told by FIN (or RST), the local side is closed (or reset).
- */
+/* Nothing more either way: the user is told by FIN (or RST), the local side is closed
+ * (or reset). */
 static void relay_end(struct relay *r, bool want_reset)
 {
 	timer_stop(&r->timer);

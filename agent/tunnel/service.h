@@ -3,12 +3,12 @@
  * drains, ends. Floor 5.
  *
  * GLOSSARY
- * up, down   to the server; to the local service.
- * uplink     everything about one server: dialing, TLS, login, the session, its work connections.
- * proxy      one published local service.
- * link       the TCP (and TLS) connection of a session.
- * relay      one user connection: bytes between a work connection and a connection to the local
- * service. drain      live relays may finish while nothing new is taken. */
+ * up, down   to the server; to the local service
+ * uplink     everything about one server: dialing, TLS, login, the session, its work connections
+ * proxy      one published local service
+ * link       the TCP (and TLS) connection of a session
+ * relay      one user connection: bytes between a work connection and the local service
+ * drain      live relays may finish while nothing new is taken */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,8 +39,8 @@ void service_start(struct service *s);
  * once. */
 void service_stop(struct service *s);
 /* Go on with @conf, which has gone through conf_check() and is shared. What is the same goes on
- * undisturbed; see uplink_reload(). 0, or negated errno (the log says why) and nothing has changed.
- */
+ * undisturbed; see uplink_reload(). 0, or negated errno (the log says why) and nothing
+ * has changed. */
 int service_reload(struct service *s, const struct conf *conf);
 
 /* How things stand. The strings are valid until the loop runs again. */

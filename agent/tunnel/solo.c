@@ -36,9 +36,7 @@ struct solo {
 	size_t n_unconsumed; /* given to the user and still in our memory */
 };
 
-/* -- ending
- * -------------------------------------------------------------------------------------------------------
- */
+/* -- ending -- */
 
 /* The first messages have been said; idempotent. */
 static void solo_deinit_first(struct solo *s)
@@ -134,9 +132,7 @@ void solo_close_all(struct solo_host *h)
 	solo_close_some(h, /* want_joined= */ true);
 }
 
-/* -- the end
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- the end -- */
 
 static void solo_set_user(struct end e, struct end_user *u)
 {
@@ -264,9 +260,7 @@ static void solo_on_turn(struct loop_task *t)
 	s->user->ops->on_turn(s->user, LIMIT_TURN);
 }
 
-/* -- the link
- * -----------------------------------------------------------------------------------------------------
- */
+/* -- the link -- */
 
 static int solo_say_work(struct solo *s)
 {

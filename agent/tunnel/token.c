@@ -45,7 +45,7 @@ struct token_fetch {
 	size_t len;
 };
 
-/* -- ending ---------------------------------------------------------------- */
+/* -- ending -- */
 
 static void token_free(struct token_fetch *f)
 {
@@ -112,7 +112,7 @@ static void token_end_without_memory(struct token_fetch *f)
 	token_end(f, &r);
 }
 
-/* -- a file, or none -------------------------------------------------------- */
+/* -- a file, or none -- */
 
 static void token_read_file(struct token_fetch *f)
 {
@@ -140,7 +140,7 @@ static void token_copy(struct token_fetch *f)
 		token_end(f, &r);
 }
 
-/* -- a program -------------------------------------------------------------- */
+/* -- a program -- */
 
 __attribute__((format(printf, 2, 3))) static void token_exec_failed(struct token_fetch *f,
 								    const char *format, ...)
@@ -248,7 +248,7 @@ static void on_deadline(struct timer *t)
 	token_exec_failed(f, "it did not end in time, and was killed");
 }
 
-/* -- its environment --- */
+/* -- its environment -- */
 
 /* Is @value one of our secrets, or did it become a part of one? */
 static bool is_of_secret(const char *value, const char *secret)
@@ -336,7 +336,7 @@ static char **token_argv(const struct conf_exec *e)
 	return argv;
 }
 
-/* -- starting it --- */
+/* -- starting it -- */
 
 /* 0 or negated errno. */
 static int token_spawn(struct token_fetch *f, char **argv, char **env)

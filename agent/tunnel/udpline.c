@@ -72,8 +72,7 @@ void udpline_on_data(struct end_user *u, struct span data)
 
 	while ((err = chan_next_frame(&l->in, &data, &f)) == 0) {
 		if (f.kind == FRAME_MESSAGE && f.type != MSG_UDP_PACKET)
-			continue; /* the Ping of the other side, or a type that means nothing here
-				   */
+			continue; /* the other side's Ping, or what means nothing here */
 		err = dgram_decode(l->form, &f, l->datagram, l->packet_max, &d, &why);
 		if (err == DGRAM_E_LONG)
 			continue; /* longer than udpPacketSize: dropped */

@@ -22,8 +22,8 @@ struct udpline_ops {
 	const char *(*name)(const struct udpline *l);
 };
 
-/* Embedded in its owner, who has joined_add()ed it: it is ended by joined.end(), also from in here.
- */
+/* Embedded in its owner, who has joined_add()ed it: it is ended by joined.end(), also from
+ * in here. */
 struct udpline {
 	/* set by owner, before udpline_init() */
 	const struct udpline_ops *ops;

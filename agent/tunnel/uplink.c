@@ -39,8 +39,7 @@ static void uplink_say(struct uplink *u, const char *words, const char *error, c
 	char said[sizeof(u->said)], when[40];
 	bool is_news;
 
-	(void) snprintf(said, sizeof(said), "%s|%s", words,
-			error); /* compared to this length only */
+	(void) snprintf(said, sizeof(said), "%s|%s", words, error); /* cut: enough to compare */
 	is_news = strcmp(said, u->said) != 0;
 	memcpy(u->said, said, sizeof(said));
 	uplink_tell(u);
@@ -140,7 +139,6 @@ void uplink_closed(struct uplink *u)
 	u->on_ended(u->arg, u->end);
 }
 
-/* Tear down: relays are reset, the connection is closed; uplink_closed() goes on from the loop. */
 void uplink_close(struct uplink *u)
 {
 	if (u->state == UPLINK_STATE_CLOSING || u->state == UPLINK_STATE_ENDED)

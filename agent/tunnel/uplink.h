@@ -2,13 +2,12 @@
 /* uplink.h - everything about one server: dialing, TLS, the session, its relays, and trying again
  * for ever. Floor 5.
  *
- *            retry due          connected        TLS ready (or none)
- *   WAITING ----------> DIALING ---------> SECURING ----------> SESSION --uplink_leave--> LEAVING
- *      ^                   |                  |                    |                         |
- * drained, or grace over
- *      +------ CLOSING <---+------------------+--------------------+                         v
- *                 +------------------------------------------- (stop) -----------------> ENDED
- */
+ *                        retry due          link ready          uplink_leave()
+ *   IDLE --> WAITING ------------> OPENING -----------> SESSION ------------> LEAVING
+ *               ^                     | failed             | lost                | drained, grace
+ * over
+ *               +----- CLOSING <------+--------------------+---------------------+
+ *                         +--is_ending, all users gone--> ENDED */
 #pragma once
 #include <stdbool.h>
 

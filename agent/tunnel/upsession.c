@@ -8,8 +8,8 @@
 #include "agent/tunnel/upstate.h"
 #include "agent/tunnel/upusers.h"
 
-#define FLUSH_ROUNDS \
-	8 /* of two records each per turn of the loop: then the other sockets are looked at */
+/* Of two records each, per turn of the loop: then the other sockets are looked at. */
+#define FLUSH_ROUNDS 8
 
 /* -- what the machine says -- */
 
@@ -182,8 +182,7 @@ static void uplink_flush(struct uplink *u)
 		is_more = conn_n_queued(&u->link.conn) == 0 && client_drain(u->client).len > 0;
 	}
 	if (is_more)
-		timer_set(&u->timer,
-			  loop_now_ms(u->loop)); /* goes on after a look at the other sockets */
+		timer_set(&u->timer, loop_now_ms(u->loop)); /* first a look at other sockets */
 }
 
 void uplink_on_flush(struct loop_task *t)

@@ -35,8 +35,8 @@ struct uplink {
 	struct loop *loop; /* borrowed */
 	struct log *log;   /* borrowed */
 	struct conf *conf; /* a share */
-	struct conf
-		*session_conf; /* a share: what the link and the session borrow from; NULL: none */
+	/* a share: what the link and the session borrow from; NULL: none */
+	struct conf *session_conf;
 	uplink_ended_fn *on_ended;
 	void *arg;
 	uplink_news_fn *on_news; /* NULL: nobody wants to know */

@@ -238,8 +238,8 @@ static struct udpvisit *udpvisit_new(struct visitudp *vu)
 	visit->owner = vu;
 	visit->line.ops = &ops;
 	visit->line.user.ops = &user_ops;
-	visit->line.form = conf->wire == WIRE_V1 ? DGRAM_V1
-						 : DGRAM_V2; /* binary is never offered */
+	/* binary is never offered */
+	visit->line.form = conf->wire == WIRE_V1 ? DGRAM_V1 : DGRAM_V2;
 	visit->line.packet_max = packet_max(conf);
 	visit->line.datagram = visit->datagram;
 	visit->line.is_waiting = true;

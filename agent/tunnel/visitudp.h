@@ -13,8 +13,8 @@
 struct visitor;
 struct visitudp;
 
-/* Bind the port of @v, which outlives it. 0, -EINVAL (the address is not numeric) or negated errno.
- */
+/* Bind the port of @v, which outlives it. 0, -EINVAL (the address is not numeric) or
+ * negated errno. */
 int visitudp_new(struct visitudp **ret_vu, struct visitor *v);
 /* Ends the visit; closes on the loop. NULL is fine; returns NULL. */
 struct visitudp *visitudp_free(struct visitudp *vu);

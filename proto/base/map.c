@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* map.c - hash map from a non-zero uint32_t to a pointer: linear probing, no tombstones. Floor 0.
- */
+/* map.c - hash map from a non-zero uint32_t to a pointer: linear probing, no tombstones.
+ * Floor 0. */
 #include "proto/base/map.h"
 
 #include <stdbool.h>
@@ -112,9 +112,9 @@ void *map_del(struct map *m, uint32_t key)
 		return NULL;
 	map_close_gap(m, i);
 	m->n_items--;
+	/* Without memory the larger table serves as well. */
 	if (m->cap > MAP_FIRST && m->n_items < m->cap / 8)
-		(void) map_resize(m,
-				  m->cap / 2); /* without memory the larger table serves as well */
+		(void) map_resize(m, m->cap / 2);
 	return value;
 }
 

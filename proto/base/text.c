@@ -12,8 +12,8 @@
 
 #define TEXT_ZONE_MAX 15 /* IFNAMSIZ - 1 */
 
-/* The digits at the front of @s; 0 and *ret_n of them, or TEXT_E_BAD: none, or more than 64 bits.
- */
+/* The digits at the front of @s; 0 and *ret_n of them, or TEXT_E_BAD: none, or more than
+ * 64 bits. */
 static int text_scan_digits(const char *s, uint64_t *ret_v, size_t *ret_n)
 {
 	uint64_t v = 0;

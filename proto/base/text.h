@@ -10,8 +10,8 @@
 /* Each parser takes the whole string or fails; *ret_ is written only on success. */
 enum { TEXT_E_BAD = 1 };
 
-/* Decimal digits only: no sign, space or leading "+". 0, or TEXT_E_BAD (also outside @min..@max).
- */
+/* Decimal digits only: no sign, space or leading "+". 0, or TEXT_E_BAD (also
+ * outside @min..@max). */
 int text_parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret_v);
 /* Port 1-65535. */
 int text_parse_port(const char *s, uint16_t *ret_port);
@@ -32,8 +32,8 @@ struct text_hostport {
 int text_parse_hostport(const char *s, uint16_t default_port, struct text_hostport *ret_hp);
 /* "host:port" for a person or a protocol, with brackets for an IPv6 address. */
 void text_format_hostport(char *dst, size_t cap, const char *host, unsigned port);
-/* A numeric IPv4 or IPv6 address (zone "%eth0" allowed on v6 link-local)? Never resolves anything.
- */
+/* A numeric IPv4 or IPv6 address (zone "%eth0" allowed on v6 link-local)? Never
+ * resolves anything. */
 bool text_is_ip(const char *s);
 
 struct text_ip {

@@ -39,8 +39,7 @@ static void client_die(struct client *c, enum client_cause cause, const char *te
 		return;
 	c->state = CLIENT_STATE_DEAD;
 	c->cause = cause;
-	(void) snprintf(c->text, sizeof(c->text), "%s",
-			text); /* cut: the server's text may be long */
+	(void) snprintf(c->text, sizeof(c->text), "%s", text); /* the server's may be long: cut */
 	roster_stop(c->roster);
 }
 
@@ -128,9 +127,9 @@ static void control_flush(struct client *c)
 	struct span piece;
 
 	while (c->mux != NULL && (piece = span_head(chan_out(&c->chan), CONTROL_PIECE)).len > 0) {
+		/* Credit or room: the next drain tries again; closed: the mux says why. */
 		if (mux_write_urgent(c->mux, c->control, piece) != 0)
-			return; /* credit or room: the next drain tries again; closed: the mux says
-				   why */
+			return;
 		chan_sent(&c->chan, piece.len);
 	}
 }
@@ -234,8 +233,7 @@ static bool login_ended(struct client *c, struct client_event *ret_ev)
 	roster_start(c->roster, c->now_ms);
 	c->is_roster_due = true;
 	if (c->p.heartbeat_ms != UINT64_MAX)
-		c->heartbeat_due_ms =
-			c->now_ms; /* the first one right after the login, as frpc does */
+		c->heartbeat_due_ms = c->now_ms; /* at once after the login, as frpc does */
 	*ret_ev = (struct client_event){ .kind = CLIENT_EV_LOGIN, .text = c->login.server_version };
 	return true;
 }
@@ -291,8 +289,7 @@ static bool control_message(struct client *c, struct client_event *ret_ev)
 	case MSG_NAT_HOLE_RESP:
 	case MSG_NAT_HOLE_SID:
 	case MSG_NAT_HOLE_REPORT:
-		return false; /* registered types that mean nothing here are ignored by both sides
-			       */
+		return false; /* types that mean nothing here are ignored by both sides */
 	}
 	return false;
 }
@@ -537,9 +534,9 @@ static void beat_act(struct client *c)
 {
 	switch (beat_tick(&c->beat, c->now_ms)) {
 	case BEAT_E_PING:
+		/* No room for it: the queue is full of what nobody reads. */
 		if (c->mux != NULL)
-			(void) mux_ping(c->mux, c->beat.ping_id); /* no room: the queue is full of
-								     what nobody reads */
+			(void) mux_ping(c->mux, c->beat.ping_id);
 		else if (c->state != CLIENT_STATE_OPENING)
 			heartbeat_send(c);
 		break;

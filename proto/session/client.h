@@ -8,9 +8,10 @@
  *
  * GLOSSARY
  * work    one work connection: opened because the server asked (ReqWorkConn), parked until
- * StartWorkConn names a proxy, then joined: raw bytes between a user of that proxy and our local
- * service. visit   a work that we ask for, to reach a proxy of another client through the server.
- * joined  a work that was started, or a visit that was answered, and not forgotten yet. */
+ *         StartWorkConn names a proxy, then joined: raw bytes between a user of that proxy and our
+ *         local service
+ * visit   a work that we ask for, to reach a proxy of another client through the server
+ * joined  a work that was started, or a visit that was answered, and not forgotten yet */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,8 +28,7 @@ struct client_work; /* a handle: valid from CLIENT_EV_START or client_open_visit
 struct client_params {
 	struct login_params login; /* login.timestamp and privilege_key are filled in */
 	int64_t wall_s; /* Unix seconds at client_new(); later stamps add the monotonic time */
-	bool is_mux; /* false: no mux; the caller dials each work connection (CLIENT_EV_WANT_WORK)
-		      */
+	bool is_mux;	/* false: the caller dials each work connection (CLIENT_EV_WANT_WORK) */
 	size_t n_streams_max;	   /* 0: LIMIT_STREAMS */
 	size_t budget;		   /* 0: LIMIT_BUDGET */
 	uint64_t heartbeat_ms;	   /* frp Ping interval; UINT64_MAX: never */
@@ -37,8 +37,8 @@ struct client_params {
 
 enum client_cause {
 	CLIENT_CAUSE_NONE,
-	CLIENT_CAUSE_SERVER_CLOSED, /* control stream ended, or the connection (the caller says so)
-				     */
+	/* control stream ended, or the connection (the caller says so) */
+	CLIENT_CAUSE_SERVER_CLOSED,
 	CLIENT_CAUSE_REPLACED, /* only the control stream ended while the session lives: another
 				  login took the run id */
 	CLIENT_CAUSE_REFUSED,  /* the server refused the login: text */

@@ -222,8 +222,8 @@ void mux_tick(struct mux *m, uint64_t now_ms)
 
 void mux_set_rtt(struct mux *m, uint64_t rtt_ms)
 {
-	if (!m->has_rtt ||
-	    rtt_ms < m->rtt_ms) /* the shortest: what is longer was waiting, not way */
+	/* The shortest: what is longer was waiting, not way. */
+	if (!m->has_rtt || rtt_ms < m->rtt_ms)
 		m->rtt_ms = rtt_ms;
 	m->has_rtt = true;
 }

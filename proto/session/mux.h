@@ -2,12 +2,12 @@
 /* mux.h - one yamux session as a pure machine. Bytes in, events out; no I/O, no clock. Floor 2.
  *
  * GLOSSARY
- * credit     bytes one side may still send on a stream (yamux: window). Both directions start at
- * LIMIT_WINDOW_MIN. grant      giving the peer credit back after its bytes were consumed. record up
- * to LIMIT_RECORD bytes of frames that leave together: one TLS record, one write. ctl        the
- * small queue of pings, window updates, SYNs and urgent data; it always leaves before the record.
- * turn       the right of one stream to fill the record, given in the order of mux_turn().
- * lingering  a stream we finished and gave up while the peer's FIN is still due.
+ * credit     bytes one side may still send on a stream (yamux: window); at first LIMIT_WINDOW_MIN
+ * grant      giving the peer credit back after its bytes were consumed
+ * record     up to LIMIT_RECORD bytes of frames that leave together: one TLS record, one write
+ * ctl        the small queue of pings, window updates, SYNs and urgent data: leaves before records
+ * turn       the right of one stream to fill the record, given in the order of mux_turn()
+ * lingering  a stream we finished and gave up while the peer's FIN is still due
  *
  * Up: mux_reserve() hands out memory inside the open record behind the place of a frame header,
  * mux_commit() closes the frame, mux_drain()/mux_drained() take the bytes away. Down: mux_feed()
@@ -26,8 +26,8 @@ struct mux;
 struct mux_stream; /* a handle: valid from open (or MUX_EV_OPENED) until mux_forget() */
 
 struct mux_params {
-	bool is_server; /* even stream ids, accepts the peer's SYNs; a client answers them with RST
-			 */
+	/* even stream ids, accepts the peer's SYNs; a client answers them with RST */
+	bool is_server;
 	size_t n_streams_max; /* 0: LIMIT_STREAMS */
 	uint32_t window_max;  /* a stream's window grows up to this; 0: LIMIT_WINDOW_MAX */
 	size_t budget; /* credit above LIMIT_WINDOW_MIN for all streams together; 0: LIMIT_BUDGET */
@@ -68,9 +68,7 @@ int mux_next(struct mux *m, struct mux_event *ret_ev);
  * back. */
 void mux_consume(struct mux *m, struct mux_stream *s, size_t n);
 
-/* -- streams
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- streams -- */
 
 enum {
 	MUX_E_STREAMS = 1, /* n_streams_max are open */
@@ -121,18 +119,14 @@ void mux_goaway(struct mux *m, uint32_t code);
 int mux_turn(struct mux *m, struct mux_stream **ret_s, void **ret_user, size_t *ret_quantum);
 /* Queue the stream for a turn. */
 void mux_want(struct mux *m, struct mux_stream *s);
-/* Does anybody wait for a turn? Then a new comer must queue too. */
-bool mux_has_waiting(const struct mux *m);
 
-/* The next bytes to send, ctl first; empty when there are none. Valid until any other call on @m.
- */
+/* The next bytes to send, ctl first; empty when there are none. Valid until any other call
+ * on @m. */
 struct span mux_drain(struct mux *m);
 /* @n of them are sent. */
 void mux_drained(struct mux *m, size_t n);
 
-/* -- time
- * ---------------------------------------------------------------------------------------------------------
- */
+/* -- time -- */
 
 /* When mux_tick() wants to be called next (absolute ms), UINT64_MAX: never. */
 uint64_t mux_deadline(const struct mux *m);
@@ -141,9 +135,7 @@ void mux_tick(struct mux *m, uint64_t now_ms);
 /* A round trip was measured; windows grow by the shortest one. */
 void mux_set_rtt(struct mux *m, uint64_t rtt_ms);
 
-/* -- facts
- * --------------------------------------------------------------------------------------------------------
- */
+/* -- facts -- */
 
 struct mux_facts {
 	size_t n_streams; /* with those that linger */

@@ -34,8 +34,8 @@ static struct mux_stream *mux_on_syn(struct mux *m, const struct mframe *f)
 		return NULL;
 	}
 	if (!m->is_server || m->streams.n_items >= m->n_streams_max) {
-		(void) record_add_ctl(&m->record, &rst,
-				      CTL_FOR_RST); /* in a flood they go unanswered */
+		/* In a flood they go unanswered. */
+		(void) record_add_ctl(&m->record, &rst, CTL_FOR_RST);
 		return NULL;
 	}
 	if (mux_add_stream(m, f->stream_id, NULL, &s) != 0) {

@@ -13,9 +13,8 @@
 #include "proto/base/limits.h"
 #include "proto/wire/mframe.h"
 
-#define RECORD_MIN_ROOM                                                                       \
-	2048 /* a frame with less room behind it waits for the next record: small pieces cost \
-		calls */
+/* A frame with less room behind it waits for the next record: small pieces cost calls. */
+#define RECORD_MIN_ROOM 2048
 
 /* Of LIMIT_CTL: never taken by data or by frames of streams, so that a ping and its answer always
  * fit. */

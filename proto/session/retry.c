@@ -12,8 +12,8 @@
 #define RETRY_FIRST_MS 250 /* a thousand agents lose one server in the same moment */
 #define RETRY_HURRY_MS 600 /* between tries that are hurried: <= 10 in 5 s even if a link flaps */
 #define RETRY_REFUSED_LONG_MS 120000
-#define RETRY_RIVAL_MS \
-	60000 /* two agents that evict each other do it once a minute, and people read of it */
+/* Two agents that evict each other do it once a minute, and people read of it. */
+#define RETRY_RIVAL_MS 60000
 
 const char *retry_state_name(enum retry_state s)
 {
@@ -58,10 +58,10 @@ static uint64_t retry_network_wait(struct retry *r, uint64_t outage_ms)
 		return jitter_between(&r->rng, 0, RETRY_FIRST_MS);
 	if (n_tries == 1)
 		return retry_spread(r, 500);
+	/* 1 s less the time of dial, TLS, login and proxies on a busy machine: all is back at most
+	 * 1 s after the server. */
 	if (outage_ms < 15000)
-		return retry_spread(r,
-				    900); /* 1 s less the time of dial, TLS, login and proxies on a
-					   * busy machine, so all is back <= 1 s after the server */
+		return retry_spread(r, 900);
 	if (outage_ms < 120000)
 		return retry_spread(r, 5000);
 	return retry_spread(r, 20000);

@@ -64,9 +64,7 @@ static void work_close(struct client_work *w)
 	works_forget(w->works, w);
 }
 
-/* -- opening
- * ------------------------------------------------------------------------------------------------------
- */
+/* -- opening -- */
 
 void works_ask(struct works *ws)
 {

@@ -14,8 +14,8 @@ enum wire { WIRE_V1 = 1, WIRE_V2 = 2 };
 #define FRAME_MAGIC "FRP\0\x02\r\n" /* each v2 stream, client to server, before the first frame */
 #define FRAME_MAGIC_LEN 7
 
-/* v1 has messages only; FRAME_UDP is message type 19 of frp 0.71, whose body is no JSON (dgram.h).
- */
+/* v1 has messages only; FRAME_UDP is message type 19 of frp 0.71, whose body is no
+ * JSON (dgram.h). */
 enum frame_kind { FRAME_MESSAGE, FRAME_CLIENT_HELLO, FRAME_SERVER_HELLO, FRAME_UDP };
 
 struct frame {

@@ -25,7 +25,7 @@ static int hello_refuse(const char **ret_why, const char *why)
 	return HELLO_E_BAD;
 }
 
-/* -- encoding ---------------------------------------------------------------------------------- */
+/* -- encoding -- */
 
 static void hello_put_random(struct jtext *j, const char *name,
 			     const uint8_t random[static HELLO_RANDOM_LEN])
@@ -99,7 +99,7 @@ int hello_encode_server(const struct hello_server *h, struct buf *out)
 	return jtext_end(&j);
 }
 
-/* -- decoding ---------------------------------------------------------------------------------- */
+/* -- decoding -- */
 
 /* The text of a member, "" when absent, NULL when it is no string. */
 static const char *hello_get_str(const json_t *object, const char *name)
@@ -265,7 +265,7 @@ int hello_decode_client(struct span body, struct hello_client *ret_h,
 	return r;
 }
 
-/* -- keys -------------------------------------------------------------------------------------- */
+/* -- keys -- */
 
 /* SHA-256("frp wire v2 crypto transcript" | part("client hello", CH) | part("server hello", SH)),
  * where part(label, bytes) = 00 | label | 00 | u64 length | bytes. */

@@ -17,8 +17,7 @@ static const struct {
 } schemes[] = {
 	{ "http://", HOP_KIND_HTTP, NULL },
 	{ "socks5://", HOP_KIND_SOCKS5, NULL },
-	{ "socks5h://", HOP_KIND_SOCKS5,
-	  NULL }, /* curl's word for what we do: the proxy resolves names */
+	{ "socks5h://", HOP_KIND_SOCKS5, NULL }, /* curl's word for it: the proxy resolves names */
 	{ "https://", HOP_KIND_HTTP,
 	  "TLS to the proxy is not supported: use http:// (the tunnel has its own TLS inside)" },
 	{ "ntlm://", HOP_KIND_HTTP, "NTLM is not supported: use http:// or socks5://" },

@@ -9,7 +9,7 @@
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 
-/* -- reading ----------------------------------------------------------------------------------- */
+/* -- reading -- */
 
 struct jread {
 	struct span in; /* what is left */
@@ -410,7 +410,7 @@ json_t *jtext_get(const json_t *object, const char *name)
 	return found;
 }
 
-/* -- writing ----------------------------------------------------------------------------------- */
+/* -- writing -- */
 
 void jtext_begin(struct jtext *j, struct buf *out)
 {
@@ -430,8 +430,8 @@ static void jtext_add(struct jtext *j, const void *p, size_t n)
 		j->err = buf_add(j->out, span_of(p, n));
 }
 
-/* Go escapes <, >, & and the two line separators as well: so our message has the length of stock's.
- */
+/* Go escapes <, >, & and the two line separators as well: so our message has the length
+ * of stock's. */
 static void jtext_add_string(struct jtext *j, const char *value)
 {
 	struct span s = span_str(value);

@@ -191,7 +191,7 @@ enum msg_type msg_type_of_byte(uint8_t b)
 	return MSG_NONE;
 }
 
-/* -- encoding ---------------------------------------------------------------------------------- */
+/* -- encoding -- */
 
 static void msg_put_pairs(struct jtext *j, const char *name, const struct msg_pairs *pairs)
 {
@@ -267,7 +267,7 @@ int msg_encode(const struct msg *m, struct buf *out)
 	return jtext_end(&j);
 }
 
-/* -- decoding ---------------------------------------------------------------------------------- */
+/* -- decoding -- */
 
 struct msg_block {
 	struct msg_block *next; /* owned */

@@ -39,7 +39,7 @@ static const uint8_t *prim_bytes(struct span s)
 	return s.p != NULL ? s.p : (const uint8_t *) "";
 }
 
-/* -- hashes ------------------------------------------------------------------------------------ */
+/* -- hashes -- */
 
 static int prim_hash(mbedtls_md_type_t type, const struct span *parts, size_t n, uint8_t *ret_hash)
 {
@@ -108,7 +108,7 @@ int prim_hkdf_sha256(struct span secret, struct span salt, struct span info, uin
 				       prim_bytes(info), info.len, ret_key, key_len));
 }
 
-/* -- AES-128-CFB ------------------------------------------------------------------------------- */
+/* -- AES-128-CFB -- */
 
 struct prim_cfb {
 	mbedtls_aes_context aes;
@@ -164,7 +164,7 @@ int prim_cfb_decrypt(struct prim_cfb *c, const uint8_t *src, uint8_t *dst, size_
 	return prim_cfb_run(c, MBEDTLS_AES_DECRYPT, src, dst, len);
 }
 
-/* -- AEAD -------------------------------------------------------------------------------------- */
+/* -- AEAD -- */
 
 struct prim_aead {
 	enum prim_aead_kind kind;

@@ -75,7 +75,7 @@ static uint32_t get_le(const uint8_t *p, size_t n)
 	return v;
 }
 
-/* -- decoding ---------------------------------------------------------------------------------- */
+/* -- decoding -- */
 
 static int snappy_bad(struct snappy *s, const char *why)
 {
@@ -278,7 +278,7 @@ bool snappy_is_whole(const struct layer *l)
 	return s->state == SNAPPY_STATE_HEAD && s->n_head == 0;
 }
 
-/* -- encoding ---------------------------------------------------------------------------------- */
+/* -- encoding -- */
 
 /* One chunk of @plain. */
 static int snappy_put_chunk(struct span plain, struct buf *out)
@@ -294,8 +294,8 @@ static int snappy_put_chunk(struct span plain, struct buf *out)
 	if (r < 0)
 		return r;
 	p[0] = SNAPPY_COMPRESSED;
-	if (n >=
-	    plain.len - plain.len / 8) { /* golang/snappy: less than an eighth is not worth it */
+	/* golang/snappy: less than an eighth is not worth it. */
+	if (n >= plain.len - plain.len / 8) {
 		p[0] = SNAPPY_UNCOMPRESSED;
 		n = plain.len;
 		memcpy(p + SNAPPY_HEAD_LEN, plain.p, n);

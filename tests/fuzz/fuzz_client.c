@@ -272,8 +272,7 @@ static void step(struct fuzz_session *f, struct span *in)
 		*in = span_skip(*in, body.len);
 		say(f, 1, (uint8_t) "r24cpsohw"[what / 8 % 9], body);
 		break;
-	case 2: /* the start of a work connection, or the answer to a visit, its body in the input
-		 */
+	case 2: /* start of a work connection, or answer to a visit, its body in the input */
 		*in = span_skip(*in, body.len);
 		say(f, 3 + 2 * (what / 8 % 16u), what / 8 < 16 ? 's' : '3', body);
 		break;

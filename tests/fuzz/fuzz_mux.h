@@ -120,8 +120,7 @@ static inline void fuzz_sent(struct fuzz_mux *f)
 		MUST(!f->has_syn[k]);
 		f->has_syn[k] = 1;
 	}
-	/* What was written to a stream that was taken back before its SYN left is ignored by peers.
-	 */
+	/* Peers ignore what was written to a stream that was taken back before its SYN left. */
 	MUST(f->has_syn[k] || (flags & MFRAME_RST) != 0 || !fuzz_is_held(f, id));
 	MUST(f->header[1] != MFRAME_DATA || !f->has_fin[k]);
 	if ((flags & MFRAME_FIN) != 0) {

@@ -58,8 +58,7 @@ static void check_bytes(struct span in)
 	if (base64_decode(in, bytes, 140, &len) == 0) {
 		base64_encode(span_of(bytes, len), text, sizeof(text));
 		MUST(strlen(text) == in.len);
-		/* The unused bits of a last digit are not checked, so only the bytes are the same.
-		 */
+		/* The unused bits of a last digit are not checked: only the bytes are the same. */
 		MUST(base64_decode(span_str(text), bytes, len, &len) == 0);
 	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_logfile.c - rotation, compression, clean-up, and what happens when a file cannot be written.
- */
+/* test_logfile.c - rotation, compression, clean-up, and what happens when a file cannot
+ * be written. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -104,7 +104,7 @@ static void test_a_changed_record_is_refused(void **state)
 	client_close(&c);
 }
 
-/* -- who answers ----------------------------------------------------------- */
+/* -- who answers -- */
 
 static void check_sni(const char *name, const char *expected)
 {
@@ -275,7 +275,7 @@ static void test_damaged_throwaway_certificates_are_refused(void **state)
 	}
 }
 
-/* -- what the server wants ------------------------------------------------- */
+/* -- what the server wants -- */
 
 static void check_client_cert(const char *mode, bool has_cert)
 {
@@ -331,7 +331,7 @@ static void test_tls_against_a_plain_port_says_so(void **state)
 	check_plain_port("short", "\"no\\x0a\"");
 }
 
-/* -- configuration --------------------------------------------------------- */
+/* -- configuration -- */
 
 static void check_bad(struct tls_params p, const char *words)
 {

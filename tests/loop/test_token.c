@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_token.c - the token as configured, from a file, from programs that behave and that do not.
- */
+/* test_token.c - the token as configured, from a file, from programs that behave and that
+ * do not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,8 +3,7 @@
  * stalls and a user that dawdles. */
 #include "tests/loop/wraprig.h"
 
-/* -- tests ---------------------------------------------------------------------------------------
- */
+/* -- tests -- */
 
 static void run_both_ways(const struct kind *k, uint32_t seed)
 {
@@ -228,8 +227,8 @@ static void test_a_failure_is_not_told_to_a_user_who_resets(void **state)
 	(void) loop_free(r.loop); /* always NULL */
 }
 
-/* What was committed before end_fin() is sent after end_forget() as well; what arrives is dropped.
- */
+/* What was committed before end_fin() is sent after end_forget() as well; what arrives
+ * is dropped. */
 static void test_lingering(void **state)
 {
 	(void) state;
@@ -344,8 +343,7 @@ static bool run_failing(unsigned n)
 		assert_int_equal(buf_reserve(&r.up_wire, 100000, &(uint8_t *){ NULL }), 0);
 		assert_int_equal(buf_reserve(&r.down, 100000, &(uint8_t *){ NULL }), 0);
 		fail_at = n;
-		/* The setup's allocations are counted once more; it matters only that each fails.
-		 */
+		/* The setup's allocations are counted once more; it matters that each fails. */
 		for (int i = 0; i < 40 && !r.has_rst; i++) {
 			if (!r.is_asking)
 				user_say(&r, LIMIT_TURN);

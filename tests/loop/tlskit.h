@@ -210,7 +210,7 @@ static void check_accepted(const struct tls_params *p, const char *cert)
 	client_close(&c);
 }
 
-/* -- data ------------------------------------------------------------------ */
+/* -- data -- */
 
 static void check_echo(const char *mode, size_t total, size_t feed_max)
 {

@@ -53,8 +53,7 @@ static inline uint32_t rnd(struct rig *r)
 	return r->seed >> 8;
 }
 
-/* -- the lower end -------------------------------------------------------------------------------
- */
+/* -- the lower end -- */
 
 static inline void lower_set_user(struct end e, struct end_user *u)
 {
@@ -135,8 +134,7 @@ static const struct end_ops lower_ops = {
 	.forget = lower_forget,
 };
 
-/* -- the user ------------------------------------------------------------------------------------
- */
+/* -- the user -- */
 
 static inline void user_on_data(struct end_user *u, struct span data)
 {
@@ -222,8 +220,7 @@ static const struct end_user_ops user_ops = {
 	.on_turn = user_on_turn,
 };
 
-/* -- the rig -------------------------------------------------------------------------------------
- */
+/* -- the rig -- */
 
 struct kind {
 	bool enc, comp;

@@ -3,8 +3,8 @@
  * chunks in order with the time of their arrival. Tests only.
  *
  * TCP as a program sees it: a lost packet is a piece that comes late, with all behind it. A black
- * direction delivers nothing, not even an end; what was sent waits until it is healed, or for ever.
- */
+ * direction delivers nothing, not even an end; what was sent waits until it is healed, or
+ * for ever. */
 #pragma once
 #include "proto/base/list.h"
 #include "proto/base/span.h"

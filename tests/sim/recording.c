@@ -82,8 +82,7 @@ static void load_chunks(struct recording *r, const char *dir)
 	(void) fclose(f); /* read only */
 }
 
-/* -- websocket ----------------------------------------------------------------------------------
- */
+/* -- websocket -- */
 
 /* The length of the frame at the front of @in with its header, and where its payload is; 0: not
  * whole. */
@@ -159,8 +158,7 @@ static void ws_strip(struct recording *r)
 	}
 }
 
-/* -- streams ------------------------------------------------------------------------------------
- */
+/* -- streams -- */
 
 struct rec_stream *rec_stream(struct rec_stream *streams, size_t *n_streams, uint32_t id)
 {
@@ -272,8 +270,7 @@ struct span rec_token(const struct recording *r)
 	return span_str(unit_str(r->meta, "token"));
 }
 
-/* -- messages -----------------------------------------------------------------------------------
- */
+/* -- messages -- */
 
 static struct layer *keys_layer(const struct rec_keys *k, enum wire wire, enum rec_dir dir)
 {

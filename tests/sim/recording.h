@@ -59,8 +59,8 @@ struct recording {
 void recording_load(struct recording *r, const char *dir, const char *name);
 void recording_free(struct recording *r);
 struct span rec_token(const struct recording *r);
-/* Add bytes of a mux direction to the streams. @state: 12 header bytes and what is left of a body.
- */
+/* Add bytes of a mux direction to the streams. @state: 12 header bytes and what is left of
+ * a body. */
 struct rec_demux {
 	uint8_t header[12];
 	size_t header_len;

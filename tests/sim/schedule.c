@@ -10,9 +10,7 @@
 /* After the last fault, each in the worst case. */
 #define BACK_MS 12000	     /* one more session lost by what was under way: dial, login, spacing */
 #define BACK_SILENT_MS 15000 /* a dead path is found (faults F3) */
-#define BACK_NAMES_MS                                                               \
-	42000 /* the server finds it, and frees the names and the run id (F21, F22) \
-	       */
+#define BACK_NAMES_MS 42000  /* the server finds it, and frees names and run id (F21, F22) */
 #define BACK_NETWORK_MS 20000 /* between two tries */
 #define BACK_REFUSED_MS 60000 /* between two tries that are refused, or against a rival */
 #define BACK_PROXY_MS 15000   /* between two asks for a proxy that is refused */

@@ -2,8 +2,8 @@
 /* tap.h - an observer between two yamux ends that reads every frame by itself and holds both to the
  * rules. Tests only.
  *
- * Bytes pass twice: when they are sent (the rules) and when they arrive (credit counts from there).
- */
+ * Bytes pass twice: when they are sent (the rules) and when they arrive (credit counts
+ * from there). */
 #pragma once
 #include "proto/base/map.h"
 #include "proto/base/span.h"

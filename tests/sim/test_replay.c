@@ -92,8 +92,7 @@ static void check_codecs(struct replay *p, const struct rec_messages *m, size_t 
 	}
 }
 
-/* -- what the recording holds --------------------------------------------------------------------
- */
+/* -- what the recording holds -- */
 
 static void find_hello(struct replay *p)
 {
@@ -162,8 +161,8 @@ static void find_control(struct replay *p)
 	check_codecs(p, &p->down, 0);
 }
 
-/* First messages of a work or visitor stream, and UDP packets behind them when nothing wraps them.
- */
+/* First messages of a work or visitor stream, and UDP packets behind them when nothing
+ * wraps them. */
 static void find_stream(struct replay *p, struct rec_stream *s)
 {
 	struct rec_messages up, down;
@@ -230,8 +229,7 @@ static void replay_free(struct replay *p)
 	recording_free(&p->r);
 }
 
-/* -- comparing ------------------------------------------------------------------------------------
- */
+/* -- comparing -- */
 
 /* Key of a message for the comparison; NULL: not compared. */
 static char *message_key(const struct replay *p, const struct rec_message *m)

@@ -28,7 +28,7 @@ extern __typeof__(mbedtls_gcm_update_ad) stock_mbedtls_gcm_update_ad;
 		ENGINE_AAD(prefix)                                                          \
 	}
 const struct engine gcmkit_engines[] = { ENGINE(), ENGINE(stock_) };
-/* -- which of ours ----------------------------------------------------------------------------- */
+/* -- which of ours -- */
 
 /* The linker turns these calls of gcm.c and gcm_openssl.c into those of __wrap_: the CPU is said to
  * suit OpenSSL or not, whatever it is, and what OpenSSL does is counted, or made to fail. */
@@ -52,7 +52,7 @@ bool __wrap_gcm_openssl_whole(struct gcm_openssl *g, bool is_encrypting,
 }
 #endif
 
-/* -- streams, of either version ---------------------------------------------------------------- */
+/* -- streams, of either version -- */
 
 int stream_start(const struct engine *e, mbedtls_gcm_context *ctx, int mode, struct span iv,
 		 struct span aad, struct unit_split *split)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gcmkit.h - both AES-GCMs of a test: ours, of which OpenSSL may be a part, and mbedTLS's own,
- * which is linked under another name (stock_gcm); streams of either version of mbedTLS. Tests only.
- */
+ * which is linked under another name (stock_gcm); streams of either version of mbedTLS.
+ * Tests only. */
 #pragma once
 #include <mbedtls/cipher.h>
 #include <mbedtls/gcm.h>

@@ -105,8 +105,7 @@ static inline void kit_feed(struct mux *m, struct buf *in, struct kit_log *l)
 	buf_eat(in, buf_len(in));
 }
 
-/* -- frames by hand -----------------------------------------------------------------------------
- */
+/* -- frames by hand -- */
 
 static inline void kit_raw(struct buf *b, uint8_t version, uint8_t type, uint16_t flags,
 			   uint32_t id, uint32_t len)
@@ -144,8 +143,7 @@ static inline void kit_data(struct buf *b, uint16_t flags, uint32_t id, size_t n
 	buf_commit(b, n);
 }
 
-/* -- what the mux sends -------------------------------------------------------------------------
- */
+/* -- what the mux sends -- */
 
 /* Take all that waits, @piece bytes at a time (0: whatever there is). */
 static inline void kit_drain(struct mux *m, size_t piece, struct buf *out)
@@ -207,8 +205,7 @@ static inline void kit_expect_events(struct kit_log *l, const char *want)
 	l->data_id = 0;
 }
 
-/* -- a mux with what it needs ---------------------------------------------------------------------
- */
+/* -- a mux with what it needs -- */
 
 struct fixture {
 	struct mux *m;

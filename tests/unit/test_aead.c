@@ -359,8 +359,8 @@ static void test_full_room_leaves_the_state_alone(void **state)
 	buf_deinit(&wire);
 }
 
-/* Each failing allocation of both constructors, writing and reading; the reader goes on afterwards.
- */
+/* Each failing allocation of both constructors, writing and reading; the reader goes
+ * on afterwards. */
 static void test_each_allocation_fails(void **state)
 {
 	bool has_failed = true;

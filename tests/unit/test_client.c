@@ -2,8 +2,7 @@
 /* test_client.c - one client session against a server whose every message is written here. */
 #include "tests/unit/clientkit.h"
 
-/* -- login --------------------------------------------------------------------------------------
- */
+/* -- login -- */
 
 static void test_login_and_proxies_on_every_wire(void **state)
 {
@@ -101,8 +100,7 @@ static void test_a_hello_that_is_closed_unheard_is_told_from_other_ends(void **s
 	}
 }
 
-/* -- control ------------------------------------------------------------------------------------
- */
+/* -- control -- */
 
 /* The process does not run for @ms: what the server said meanwhile is read before it is judged,
  * after one tick that is due. */
@@ -267,8 +265,7 @@ static void test_goaway_ends_after_the_joined_or_five_seconds(void **state)
 	peer_deinit(&p);
 }
 
-/* -- work connections ---------------------------------------------------------------------------
- */
+/* -- work connections -- */
 
 static void peer_start(struct peer *p, uint32_t id, const char *name, const char *addr,
 		       const char *error)
@@ -399,8 +396,7 @@ static void test_flood_of_requests_is_bounded_and_does_not_spin(void **state)
 	peer_deinit(&p);
 }
 
-/* -- without mux, leaving -----------------------------------------------------------------------
- */
+/* -- without mux, leaving -- */
 
 static void test_without_mux_the_caller_dials_each_work_connection(void **state)
 {

@@ -15,7 +15,7 @@
 #define GUARD 64 /* bytes around an output that must stay as they are */
 #define N_RANDOM 100000
 
-/* -- against mbedTLS's own --------------------------------------------------------------------- */
+/* -- against mbedTLS's own -- */
 
 /* A message, what mbedTLS makes of it, and a place for what we make of it. */
 struct message {
@@ -235,7 +235,7 @@ static void test_every_size_around_blocks_and_records_is_the_same(void **state)
 	free(m);
 }
 
-/* -- what must be refused ---------------------------------------------------------------------- */
+/* -- what must be refused -- */
 
 static void test_every_flipped_bit_of_a_tag_is_refused(void **state)
 {
@@ -357,7 +357,7 @@ static void test_calls_out_of_order_are_refused(void **state)
 	ours->free(&ctx);
 }
 
-/* -- keys and memory --------------------------------------------------------------------------- */
+/* -- keys and memory -- */
 
 static void test_a_second_key_takes_the_place_of_the_first(void **state)
 {

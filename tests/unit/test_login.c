@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_login.c - the login against recorded sessions of stock frps and against a server made here.
- */
+/* test_login.c - the login against recorded sessions of stock frps and against a server
+ * made here. */
 #include <errno.h>
 
 #include "proto/base/limits.h"
@@ -27,8 +27,8 @@ static struct login_params params(enum wire wire)
 	};
 }
 
-/* Feed @stream in the pieces of @how. What login_next() said last; *ret_rest: what it did not eat.
- */
+/* Feed @stream in the pieces of @how. What login_next() said last; *ret_rest: what it did
+ * not eat. */
 static int feed_split(struct login *l, struct chan *c, struct span stream, unsigned how,
 		      struct span *ret_rest)
 {
@@ -46,8 +46,7 @@ static int feed_split(struct login *l, struct chan *c, struct span stream, unsig
 	return r;
 }
 
-/* -- recorded sessions
- * ------------------------------------------------------------------------------- */
+/* -- recorded sessions -- */
 
 static struct span load_bytes(const char *session, const char *name)
 {
@@ -132,8 +131,7 @@ static void test_recorded_sessions(void **state)
 	}
 }
 
-/* -- a server made here
- * ------------------------------------------------------------------------------ */
+/* -- a server made here -- */
 
 /* What it answers, and what follows when it accepts. */
 struct answer {
@@ -471,8 +469,7 @@ static void test_the_question_in_v1(void **state)
 		chan_init(&c, WIRE_V1, LIMIT_CONTROL_OUT);
 		login_init(&l, &p);
 		assert_int_equal(login_start(&l, &c), 0);
-		/* Longer than a mux's frame, so that a server with the other tcpMux closes it, too.
-		 */
+		/* Longer than a mux's frame: a server with the other tcpMux closes it, too. */
 		assert_in_range(chan_out(&c).len, 13, 100);
 		assert_memory_equal(chan_out(&c).p, "v\0\0\0\0\0\0\0", 8);
 		assert_int_equal(feed_split(&l, &c, cases[i].answer, (unsigned) i, &rest), 0);
@@ -482,8 +479,8 @@ static void test_the_question_in_v1(void **state)
 	}
 }
 
-/* The whole exchange with the @n-th allocation of the client failing. False: none was left to fail.
- */
+/* The whole exchange with the @n-th allocation of the client failing. False: none was left
+ * to fail. */
 static bool run_failing(enum wire wire, size_t n, struct span server)
 {
 	struct login_params p = params(wire);

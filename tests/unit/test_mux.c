@@ -2,8 +2,7 @@
 /* test_mux.c - what a mux makes of the peer's frames: every rule of yamux, at any split. */
 #include "tests/unit/muxkit.h"
 
-/* -- opening ------------------------------------------------------------------------------------
- */
+/* -- opening -- */
 
 static void test_client_ids_are_odd_and_syn_carries_no_credit(void **state)
 {
@@ -143,8 +142,7 @@ static void test_syn_of_a_stream_that_exists_is_deadly(void **state)
 	feed_deadly(&f);
 }
 
-/* -- credit -------------------------------------------------------------------------------------
- */
+/* -- credit -- */
 
 static void test_peer_may_use_its_window_and_not_one_byte_more(void **state)
 {
@@ -373,8 +371,7 @@ static void test_credit_beyond_32_bits_is_deadly(void **state)
 	feed_deadly(&f);
 }
 
-/* -- ends ---------------------------------------------------------------------------------------
- */
+/* -- ends -- */
 
 static void test_fin_comes_after_the_data_and_once(void **state)
 {
@@ -545,8 +542,7 @@ static void test_reset_stream_waits_for_no_ack(void **state)
 	fixture_deinit(&f);
 }
 
-/* -- session ------------------------------------------------------------------------------------
- */
+/* -- session -- */
 
 static void test_ping_is_answered_at_once_with_its_id(void **state)
 {

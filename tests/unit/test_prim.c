@@ -28,7 +28,7 @@ static void assert_hex(const uint8_t *p, size_t n, const char *hex)
 	unit_free_span(want);
 }
 
-/* -- hashes ------------------------------------------------------------------------------------ */
+/* -- hashes -- */
 
 static void check_md5(const json_t *list)
 {
@@ -119,7 +119,7 @@ static void test_hkdf(void **state)
 	unit_free_span(info);
 }
 
-/* -- AES-128-CFB ------------------------------------------------------------------------------- */
+/* -- AES-128-CFB -- */
 
 /* NIST SP 800-38A F.3.13 */
 static const char cfb_key[] = "2b7e151628aed2a6abf7158809cf4f3c";
@@ -163,7 +163,7 @@ static void test_cfb_at_any_split(void **state)
 	unit_free_span(cipher);
 }
 
-/* -- AEAD -------------------------------------------------------------------------------------- */
+/* -- AEAD -- */
 
 struct aead_vector {
 	enum prim_aead_kind kind;
@@ -240,7 +240,7 @@ static void test_aead(void **state)
 	assert_null(prim_aead_free(NULL));
 }
 
-/* -- failing allocations ----------------------------------------------------------------------- */
+/* -- failing allocations -- */
 
 static int do_hashes(void)
 {
