@@ -2,8 +2,8 @@
 /* env.c - the configuration in environment variables. Floor 6.
  *
  * Two tables: what describes the MLNode (environment mode only), and what sets a struct conf (also
- * over a file). NODE_ID, ID_PREFIX, API_NODE and API_NODES
- * are of no use here yet, and the image sets them anyway: they are not looked at. */
+ * over a file). NODE_ID, ID_PREFIX, API_NODE and API_NODES are of no use here, and the image sets
+ * them anyway: they are not looked at. */
 #include "agent/front/env.h"
 
 #include <stdio.h>

@@ -20,8 +20,7 @@ struct listen_params {
 };
 
 /* Accepts from now on; @p->host is not needed afterwards. 0, -EINVAL (the address is not numeric)
- * or negated errno
- * (-EADDRINUSE). Nothing calls back before the loop runs. */
+ * or negated errno (-EADDRINUSE). Nothing calls back before the loop runs. */
 int listen_new(struct listener **ret_l, struct loop *loop, const struct listen_params *p);
 uint16_t listen_port(const struct listener *l);
 /* Into @c, which is initialised and nothing else yet: it is connected then, and takes one of the

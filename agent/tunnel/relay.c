@@ -264,9 +264,8 @@ static const struct conn_ops relay_ops = {
 static int relay_connect(struct relay *r)
 {
 	uint64_t due_ms = loop_now_ms(r->joined.host->loop) + WAIT_LOCAL_DIAL_MS;
-	struct proxy *p = r->joined.proxy;
-
 	const struct dial_options o = { .keepalive_s = DIAL_KEEPALIVE_S, .is_for_user = true };
+	struct proxy *p = r->joined.proxy;
 	int fd, err;
 
 	if (!p->has_local_addr)
@@ -299,40 +298,7 @@ static int relay_say_who(struct relay *r, const struct relay_source *source)
 	return conn_write(&r->local, span_of(header, n), &n_now);
 }
 
-int relay_start(struct joined_host *host, struct end up, struct proxy *proxy,
-		const struct relay_source *source)
-{
-	static const struct end_user_ops user_ops = {
-		.on_data = relay_on_data,
-		.on_fin = relay_on_fin,
-		.on_rst = relay_on_rst,
-		.on_turn = relay_on_turn,
-	};
-	struct relay *r = calloc(1, sizeof(*r));
-	int err;
-
-	if (r == NULL)
-		return -ENOMEM;
-	r->user.ops = &user_ops;
-	timer_init(&r->timer, host->loop, relay_on_timer);
-	err = conn_init(&r->local, host->loop, &relay_ops, r, LIMIT_WINDOW_MAX);
-	if (err != 0) {
-		free(r);
-		return err;
-	}
-	joined_add(&r->joined, host, proxy, up, &r->user, relay_end_joined);
-	err = relay_say_who(r, source);
-	if (err == 0)
-		err = relay_connect(r);
-	if (err != 0) {
-		joined_on_local_error(&r->joined, err, err < 0 ? uv_strerror(err) : "no room");
-		relay_end(r, false);
-	}
-	return 0;
-}
-
-/* -- visits -- */
-
+/* The visit was answered. */
 static void relay_on_open(struct end_user *u)
 {
 	struct relay *r = container_of(u, struct relay, user);
@@ -346,6 +312,7 @@ static void relay_on_open(struct end_user *u)
 	conn_read(&r->local, true);
 }
 
+/* It was not, or by a refusal. */
 static void relay_on_refused(struct end_user *u, const char *text)
 {
 	struct relay *r = container_of(u, struct relay, user);
@@ -355,7 +322,8 @@ static void relay_on_refused(struct end_user *u, const char *text)
 	relay_end(r, false);
 }
 
-int relay_start_visit(struct joined_host *host, struct end up, struct visitor *visitor)
+/* Nothing is open yet. 0 or negated errno. */
+static int relay_new(struct relay **ret_r, struct joined_host *host)
 {
 	static const struct end_user_ops user_ops = {
 		.on_data = relay_on_data,
@@ -377,6 +345,36 @@ int relay_start_visit(struct joined_host *host, struct end up, struct visitor *v
 		free(r);
 		return err;
 	}
+	*ret_r = r;
+	return 0;
+}
+
+int relay_start(struct joined_host *host, struct end up, struct proxy *proxy,
+		const struct relay_source *source)
+{
+	struct relay *r;
+	int err = relay_new(&r, host);
+
+	if (err != 0)
+		return err;
+	joined_add(&r->joined, host, proxy, up, &r->user, relay_end_joined);
+	err = relay_say_who(r, source);
+	if (err == 0)
+		err = relay_connect(r);
+	if (err != 0) {
+		joined_on_local_error(&r->joined, err, err < 0 ? uv_strerror(err) : "no room");
+		relay_end(r, false);
+	}
+	return 0;
+}
+
+int relay_start_visit(struct joined_host *host, struct end up, struct visitor *visitor)
+{
+	struct relay *r;
+	int err = relay_new(&r, host);
+
+	if (err != 0)
+		return err;
 	joined_add(&r->joined, host, /* proxy= */ NULL, up, &r->user, relay_end_joined);
 	err = visitor_take(visitor, &r->local);
 	if (err != 0) { /* he went already: the visit goes, too */

@@ -24,6 +24,5 @@ struct relay_source {
 int relay_start(struct joined_host *host, struct end up, struct proxy *proxy,
 		const struct relay_source *source);
 /* Take the user that waits at @visitor; he is read when the visit @up is answered. 0 or negated
- * errno
- * (@up is untouched then). */
+ * errno (@up is untouched then). */
 int relay_start_visit(struct joined_host *host, struct end up, struct visitor *visitor);
