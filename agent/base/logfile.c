@@ -2,8 +2,7 @@
 /* logfile.c - a log file with its rotation. Floor 3.
  *
  * Nothing here logs: it is the log. Files are written with the ordinary calls, for a line is in the
- * page cache at once; compressing is what takes time, so a timer does it in pieces of SQUEEZE_PIECE
- * bytes. */
+ * page cache at once; compressing takes time, so a timer does it step by step (squeeze.h). */
 #include "agent/base/logfile.h"
 
 #include <dirent.h>
@@ -17,27 +16,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <zlib.h>
-
 #include "agent/base/loop.h"
+#include "agent/base/squeeze.h"
 #include "agent/base/timer.h"
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
 #include "proto/base/text.h"
 
-#define SQUEEZE_PIECE (32 * 1024) /* about 2 ms of one slow core */
-#define SQUEEZE_PAUSE_MS 5	  /* and most of the time for everybody else */
+#define SQUEEZE_PAUSE_MS 5 /* between two steps: most of the time is for everybody else */
 #define DAY_S 86400
-#define STAMP_LEN 15	      /* "20061102-150405" */
-#define GZIP_WINDOW (15 + 16) /* zlib: the largest window, with a gzip header */
-
-/* One file being compressed. */
-struct squeeze {
-	z_stream z;
-	int in, out;	 /* -1: none */
-	char *from, *to; /* @to is the name until it is complete */
-	uint8_t in_buf[SQUEEZE_PIECE], out_buf[SQUEEZE_PIECE];
-};
+#define STAMP_LEN 15 /* "20061102-150405" */
 
 struct logfile {
 	char *path;
@@ -195,104 +183,6 @@ static void logfile_tidy(const struct logfile *f, char **ret_todo)
 
 /* -- compressing -- */
 
-static struct squeeze *squeeze_free(struct squeeze *q)
-{
-	if (q == NULL)
-		return NULL;
-	(void) deflateEnd(&q->z); /* fine before deflateInit2 as well */
-	if (q->in >= 0)
-		(void) close(q->in);
-	if (q->out >= 0)
-		(void) close(q->out);
-	free(q->from);
-	free(q->to);
-	free(q);
-	return NULL;
-}
-
-/* Takes @from over. 0 or negated errno. */
-static int squeeze_new(struct squeeze **ret_q, char *from)
-{
-	struct squeeze *q = calloc(1, sizeof(*q));
-	struct stat st;
-	int err = 0;
-
-	if (q == NULL) {
-		free(from);
-		return -ENOMEM;
-	}
-	q->from = from;
-	q->out = -1;
-	q->in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	q->to = join(from, ".gz", ".tmp", "");
-	if (q->in < 0 || q->to == NULL || fstat(q->in, &st) != 0)
-		err = q->to == NULL ? -ENOMEM : -errno;
-	if (err == 0) {
-		(void) unlink(q->to); /* of a run that was cut */
-		q->out = open(q->to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0777);
-		err = q->out < 0 ? -errno : 0;
-	}
-	if (err == 0 && deflateInit2(&q->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, 8,
-				     Z_DEFAULT_STRATEGY) != Z_OK)
-		err = -ENOMEM;
-	if (err != 0) {
-		(void) squeeze_free(q);
-		return err;
-	}
-	*ret_q = q;
-	return 0;
-}
-
-static int write_all(int fd, const uint8_t *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t r = write(fd, p, n);
-
-		if (r < 0 && errno != EINTR)
-			return -errno;
-		if (r > 0) {
-			p += r;
-			n -= (size_t) r;
-		}
-	}
-	return 0;
-}
-
-/* One piece. 0: go on; SQUEEZE_E_DONE; negated errno. */
-enum { SQUEEZE_E_DONE = 1 };
-static int squeeze_step(struct squeeze *q)
-{
-	ssize_t n = read(q->in, q->in_buf, sizeof(q->in_buf));
-	int r = Z_OK, err = 0;
-
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	q->z.next_in = q->in_buf;
-	q->z.avail_in = (unsigned) n;
-	do {
-		q->z.next_out = q->out_buf;
-		q->z.avail_out = sizeof(q->out_buf);
-		r = deflate(&q->z, n == 0 ? Z_FINISH : Z_NO_FLUSH);
-		err = write_all(q->out, q->out_buf, sizeof(q->out_buf) - q->z.avail_out);
-	} while (err == 0 && r == Z_OK && q->z.avail_out == 0);
-	if (err != 0)
-		return err;
-	return n == 0 ? SQUEEZE_E_DONE : 0;
-}
-
-/* It is whole: it takes the place of the other. */
-static void squeeze_finish(struct squeeze *q)
-{
-	size_t n = strlen(q->to) - strlen(".tmp");
-	char *name = text_dup(q->to, n);
-
-	if (name != NULL && rename(q->to, name) == 0)
-		(void) unlink(q->from);
-	else
-		(void) unlink(q->to); /* the other stays as it is */
-	free(name);
-}
-
 /* The next one, if there is one. */
 static void logfile_start_squeeze(struct logfile *f)
 {
@@ -314,10 +204,9 @@ static void logfile_on_timer(struct timer *t)
 		timer_set(&f->timer, loop_now_ms(f->loop) + SQUEEZE_PAUSE_MS);
 		return;
 	}
+	/* Else the disk is full: the next rotation tries again. */
 	if (r == SQUEEZE_E_DONE)
 		squeeze_finish(f->squeeze);
-	else
-		(void) unlink(f->squeeze->to); /* the disk is full: the next rotation tries again */
 	f->squeeze = squeeze_free(f->squeeze);
 	if (r == SQUEEZE_E_DONE)
 		logfile_start_squeeze(f);
@@ -335,8 +224,6 @@ void logfile_detach(struct logfile *f)
 	if (f == NULL || f->loop == NULL)
 		return;
 	timer_stop(&f->timer);
-	if (f->squeeze != NULL)
-		(void) unlink(f->squeeze->to); /* a part only */
 	f->squeeze = squeeze_free(f->squeeze);
 	f->loop = NULL;
 }
@@ -395,8 +282,8 @@ static char *rotated_name(const struct logfile *f, int64_t at_s)
 	char stamp[STAMP_LEN + 2] = ".";
 	char *name = NULL, *gz, *prefix = join(f->folder, "/", f->stem, "");
 
-	for (unsigned i = 0; prefix != NULL && i < 60 && name == NULL;
-	     i++) { /* two in one second: the next one is free */
+	/* Two in one second: the next one is free. */
+	for (unsigned i = 0; prefix != NULL && i < 60 && name == NULL; i++) {
 		write_stamp(stamp + 1, at_s + (int64_t) i);
 		name = join(prefix, stamp, f->ending, "");
 		gz = join(prefix, stamp, f->ending, ".gz");

@@ -9,11 +9,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "proto/session/clientstate.h"
-
-#define CONTROL_PIECE 8192 /* of control bytes per ctl frame */
 
 const char *client_cause_name(enum client_cause c)
 {
@@ -33,7 +30,7 @@ const char *client_cause_name(enum client_cause c)
 	return "?";
 }
 
-static void client_die(struct client *c, enum client_cause cause, const char *text)
+void client_die(struct client *c, enum client_cause cause, const char *text)
 {
 	if (c->state == CLIENT_STATE_DEAD)
 		return;
@@ -41,12 +38,6 @@ static void client_die(struct client *c, enum client_cause cause, const char *te
 	c->cause = cause;
 	(void) snprintf(c->text, sizeof(c->text), "%s", text); /* the server's may be long: cut */
 	roster_stop(c->roster);
-}
-
-static void client_die_of(struct client *c, int err, const char *what)
-{
-	client_die(c, err == -ENOMEM ? CLIENT_CAUSE_MEMORY : CLIENT_CAUSE_PROTOCOL,
-		   err == -ENOMEM ? "out of memory" : what);
 }
 
 /* -- start and end -- */
@@ -121,24 +112,11 @@ struct client *client_free(struct client *c)
 
 /* -- to the server -- */
 
-/* Move what the control channel has to say into ctl, as far as credit and room go. */
-static void control_flush(struct client *c)
-{
-	struct span piece;
-
-	while (c->mux != NULL && (piece = span_head(chan_out(&c->chan), CONTROL_PIECE)).len > 0) {
-		/* Credit or room: the next drain tries again; closed: the mux says why. */
-		if (mux_write_urgent(c->mux, c->control, piece) != 0)
-			return;
-		chan_sent(&c->chan, piece.len);
-	}
-}
-
 struct span client_drain(struct client *c)
 {
 	if (c->mux == NULL)
 		return chan_out(&c->chan);
-	control_flush(c);
+	client_flush_control(c);
 	works_flush(&c->works);
 	return mux_drain(c->mux);
 }
@@ -149,198 +127,6 @@ void client_drained(struct client *c, size_t n)
 		chan_sent(&c->chan, n);
 	else
 		mux_drained(c->mux, n);
-}
-
-static void control_send(struct client *c, const struct msg *m, const char *what)
-{
-	int err = chan_send(&c->chan, m);
-
-	if (err != 0)
-		client_die_of(c, err, what);
-}
-
-/* For one more message, however long. */
-static bool control_has_room(const struct client *c)
-{
-	return buf_len(&c->chan.out) + frame_max(c->p.login.wire) <= LIMIT_CONTROL_OUT;
-}
-
-static void heartbeat_send(struct client *c)
-{
-	struct msg m = { .type = MSG_PING };
-	char digits[24], key[33];
-	int n;
-
-	m.ping.timestamp = client_stamp(c);
-	n = snprintf(digits, sizeof(digits), "%lld", (long long) m.ping.timestamp);
-	if (prim_md5_hex(c->p.login.token, span_of(digits, (size_t) n), key) != 0) {
-		client_die(c, CLIENT_CAUSE_MEMORY, "out of memory");
-		return;
-	}
-	m.ping.privilege_key = key; /* signed always: a server without the scope ignores it */
-	control_send(c, &m, "a Ping cannot be sent");
-	if (c->heartbeat_due_ms != UINT64_MAX)
-		c->heartbeat_due_ms = c->now_ms + c->p.heartbeat_ms;
-}
-
-/* Ask for or close the next proxy that is due. True: *ret_ev is an event. */
-static bool roster_step(struct client *c, struct client_event *ret_ev)
-{
-	struct msg m = { .type = MSG_NEW_PROXY };
-	struct roster_entry *e;
-	bool is_close;
-	size_t i;
-
-	if (!control_has_room(c))
-		return false; /* goes on when some of it has left */
-	if (roster_next(c->roster, c->now_ms, &i, &is_close) != 0) {
-		c->is_roster_due = false;
-		return false;
-	}
-	e = &c->roster->entries[i];
-	if (!is_close) {
-		m.new_proxy = *e->msg;
-		control_send(c, &m, "a proxy's registration is longer than the protocol allows");
-		return false;
-	}
-	m.type = MSG_CLOSE_PROXY;
-	m.close_proxy.name = roster_name(c->roster, i);
-	control_send(c, &m, "a CloseProxy cannot be sent");
-	*ret_ev = (struct client_event){
-		.kind = e->cause == ROSTER_CAUSE_LATE ? CLIENT_EV_PROXY_REFUSED
-						      : CLIENT_EV_PROXY_DOWN,
-		.proxy = i,
-		.text = "the server did not answer",
-	};
-	return e->cause == ROSTER_CAUSE_LATE || (e->cause == ROSTER_CAUSE_PARTNER && e->was_up);
-}
-
-/* -- control channel -- */
-
-/* The login was answered. True: *ret_ev is an event. */
-static bool login_ended(struct client *c, struct client_event *ret_ev)
-{
-	if (c->login.state != LOGIN_STATE_DONE) {
-		client_die(c,
-			   c->login.state == LOGIN_STATE_REFUSED ? CLIENT_CAUSE_REFUSED
-								 : CLIENT_CAUSE_PROTOCOL,
-			   c->login.error);
-		return false;
-	}
-	c->state = CLIENT_STATE_UP;
-	beat_hasten(&c->beat, c->p.ping_ms != 0 ? c->p.ping_ms : UINT64_MAX,
-		    c->p.dead_ms != 0 ? c->p.dead_ms : UINT64_MAX);
-	roster_start(c->roster, c->now_ms);
-	c->is_roster_due = true;
-	if (c->p.heartbeat_ms != UINT64_MAX)
-		c->heartbeat_due_ms = c->now_ms; /* at once after the login, as frpc does */
-	*ret_ev = (struct client_event){ .kind = CLIENT_EV_LOGIN, .text = c->login.server_version };
-	return true;
-}
-
-static bool proxy_answered(struct client *c, const struct msg_new_proxy_resp *r,
-			   struct client_event *ret_ev)
-{
-	bool is_refused = r->error != NULL && r->error[0] != '\0';
-	size_t i;
-
-	c->is_roster_due = true;
-	if (roster_answer(c->roster, r->name, r->error, c->now_ms, &i) != 0)
-		return false; /* nobody asked, or not any more */
-	*ret_ev = (struct client_event){
-		.kind = is_refused ? CLIENT_EV_PROXY_REFUSED : CLIENT_EV_PROXY_UP,
-		.proxy = i,
-		.text = is_refused ? r->error : (r->remote_addr != NULL ? r->remote_addr : ""),
-	};
-	return true;
-}
-
-/* A whole message of the server is in c->msg. True: *ret_ev is an event. */
-static bool control_message(struct client *c, struct client_event *ret_ev)
-{
-	switch (c->msg.type) {
-	case MSG_REQ_WORK_CONN:
-		if (c->state != CLIENT_STATE_UP)
-			return false;
-		if (c->mux == NULL) {
-			*ret_ev = (struct client_event){ .kind = CLIENT_EV_WANT_WORK };
-			return true;
-		}
-		works_ask(&c->works);
-		return false;
-	case MSG_NEW_PROXY_RESP: return proxy_answered(c, &c->msg.new_proxy_resp, ret_ev);
-	case MSG_PONG:
-		*ret_ev = (struct client_event){ .kind = CLIENT_EV_PONG_ERROR,
-						 .text = c->msg.pong.error };
-		return c->msg.pong.error != NULL && c->msg.pong.error[0] != '\0';
-	case MSG_NONE:
-	case MSG_LOGIN:
-	case MSG_LOGIN_RESP:
-	case MSG_NEW_PROXY:
-	case MSG_CLOSE_PROXY:
-	case MSG_NEW_WORK_CONN:
-	case MSG_START_WORK_CONN:
-	case MSG_NEW_VISITOR_CONN:
-	case MSG_NEW_VISITOR_CONN_RESP:
-	case MSG_PING:
-	case MSG_UDP_PACKET:
-	case MSG_NAT_HOLE_VISITOR:
-	case MSG_NAT_HOLE_CLIENT:
-	case MSG_NAT_HOLE_RESP:
-	case MSG_NAT_HOLE_SID:
-	case MSG_NAT_HOLE_REPORT:
-		return false; /* types that mean nothing here are ignored by both sides */
-	}
-	return false;
-}
-
-/* Bytes of the control channel. True: *ret_ev is an event. */
-static bool control_step(struct client *c, struct client_event *ret_ev)
-{
-	int err;
-
-	if (c->state == CLIENT_STATE_OPENING) {
-		err = login_next(&c->login, &c->chan, &c->control_in);
-		c->is_control_due = err == 0;
-		if (err == LOGIN_E_MORE)
-			return false;
-		if (err == 0)
-			return login_ended(c, ret_ev);
-		client_die_of(c, err, "the login cannot be read");
-		return false;
-	}
-	msg_deinit(&c->msg); /* one that made no event */
-	err = chan_next(&c->chan, &c->control_in, &c->msg);
-	if (err == CHAN_E_MORE) {
-		c->is_control_due = false;
-		return false;
-	}
-	if (err != 0) {
-		client_die_of(c, err,
-			      c->chan.why != NULL ? c->chan.why
-						  : "the control channel cannot be read");
-		return false;
-	}
-	return control_message(c, ret_ev);
-}
-
-/* Why the server closed the control channel. */
-static enum client_cause closed_cause(const struct client *c)
-{
-	return c->state == CLIENT_STATE_OPENING && c->login.state == LOGIN_STATE_HELLO_SENT
-		       ? CLIENT_CAUSE_UNHEARD
-		       : CLIENT_CAUSE_SERVER_CLOSED;
-}
-
-static void control_ended(struct client *c)
-{
-	if (c->state == CLIENT_STATE_OPENING)
-		client_die(c, closed_cause(c),
-			   "the server closed the channel before it answered the login");
-	else if (c->state == CLIENT_STATE_BYE)
-		client_die(c, CLIENT_CAUSE_LEFT, "");
-	else
-		client_die(c, CLIENT_CAUSE_REPLACED, "the server ended the control channel");
 }
 
 /* -- events of the mux -- */
@@ -364,7 +150,7 @@ static bool client_on_mux(struct client *c, const struct mux_event *me, struct c
 	case MUX_EV_RST:
 		if (!is_control)
 			return works_on_end(&c->works, me->user, me->kind == MUX_EV_RST, ret_ev);
-		control_ended(c);
+		client_on_control_end(c);
 		return false;
 	case MUX_EV_PONG:
 		beat_pong(&c->beat, me->ping_id, c->now_ms);
@@ -403,7 +189,8 @@ void client_lost(struct client *c, const char *text)
 	if (c->state == CLIENT_STATE_BYE)
 		client_die(c, CLIENT_CAUSE_LEFT, text);
 	else /* a mux that ends says nothing of the channel in it */
-		client_die(c, c->mux == NULL ? closed_cause(c) : CLIENT_CAUSE_SERVER_CLOSED, text);
+		client_die(c, c->mux == NULL ? client_closed_cause(c) : CLIENT_CAUSE_SERVER_CLOSED,
+			   text);
 }
 
 /* What the last event showed is no longer needed. */
@@ -417,9 +204,9 @@ static bool client_step_due(struct client *c, struct client_event *ret_ev)
 {
 	while (c->is_roster_due &&
 	       (c->state == CLIENT_STATE_UP || c->state == CLIENT_STATE_LEAVING)) {
-		if (roster_step(c, ret_ev))
+		if (client_step_roster(c, ret_ev))
 			return true;
-		if (!control_has_room(c))
+		if (!client_has_control_room(c))
 			break;
 	}
 	if (c->state == CLIENT_STATE_UP && works_open(&c->works, c->now_ms, client_stamp(c)) != 0)
@@ -444,7 +231,7 @@ static bool client_step_input(struct client *c, struct client_event *ret_ev, boo
 	if (err != WORKS_E_MORE)
 		return err == 0;
 	if (c->is_control_due)
-		return control_step(c, ret_ev);
+		return client_step_control(c, ret_ev);
 	if (c->mux != NULL && mux_next(c->mux, &me) == 0)
 		return client_on_mux(c, &me, ret_ev);
 	*ret_more = false;
@@ -490,7 +277,7 @@ static uint64_t client_roster_deadline(const struct client *c)
 {
 	if (!c->is_roster_due)
 		return roster_deadline(c->roster);
-	return control_has_room(c) ? c->now_ms : UINT64_MAX;
+	return client_has_control_room(c) ? c->now_ms : UINT64_MAX;
 }
 
 uint64_t client_deadline(const struct client *c)
@@ -538,7 +325,7 @@ static void beat_act(struct client *c)
 		if (c->mux != NULL)
 			(void) mux_ping(c->mux, c->beat.ping_id);
 		else if (c->state != CLIENT_STATE_OPENING)
-			heartbeat_send(c);
+			client_send_heartbeat(c);
 		break;
 	case BEAT_E_DEAD:
 		client_die(c, CLIENT_CAUSE_SILENT, "nothing arrives from the server any more");
@@ -554,7 +341,7 @@ void client_tick(struct client *c, uint64_t now_ms)
 		return;
 	c->is_roster_due = c->is_roster_due || roster_deadline(c->roster) <= now_ms;
 	if (c->heartbeat_due_ms <= now_ms)
-		heartbeat_send(c);
+		client_send_heartbeat(c);
 	if (c->mux != NULL)
 		mux_tick(c->mux, now_ms);
 	login_tick(c);
@@ -590,7 +377,7 @@ void client_bye(struct client *c)
 		return;
 	c->state = CLIENT_STATE_BYE;
 	c->works.n_wanted = 0;
-	control_flush(c);
+	client_flush_control(c);
 	if (c->mux != NULL)
 		mux_fin(c->mux, c->control);
 }

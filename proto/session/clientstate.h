@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clientstate.h - the inside of a client, for the files that make it: client.c, clientwork.c.
- * Floor 2. */
+/* clientstate.h - the inside of a client, for the files that make it: client.c, clientcontrol.c,
+ * clientwork.c. Floor 2. */
 #pragma once
 #include "proto/session/beat.h"
 #include "proto/session/client.h"
@@ -43,3 +43,22 @@ static inline int64_t client_stamp(const struct client *c)
 {
 	return c->p.wall_s + (int64_t) ((c->now_ms - c->created_ms) / 1000);
 }
+
+/* The session is over: DEAD is the next event. The first @cause counts. */
+void client_die(struct client *c, enum client_cause cause, const char *text);
+
+/* clientcontrol.c */
+
+/* Bytes of the control channel. True: *ret_ev is an event. */
+bool client_step_control(struct client *c, struct client_event *ret_ev);
+/* Ask for or close the next proxy that is due. True: *ret_ev is an event. */
+bool client_step_roster(struct client *c, struct client_event *ret_ev);
+/* Is there room for one more message, however long? */
+bool client_has_control_room(const struct client *c);
+void client_send_heartbeat(struct client *c);
+/* Move what the control channel has to say into ctl, as far as credit and room go. */
+void client_flush_control(struct client *c);
+/* The server ended the control stream, while the session may live. */
+void client_on_control_end(struct client *c);
+/* Why it closed the control channel. */
+enum client_cause client_closed_cause(const struct client *c);
