@@ -31,8 +31,6 @@
 /* TLS 1.2 with CBC and SHA-384: header 5, IV 16, MAC 48, padding 16. TLS 1.3: header 5, type 1,
  * padding to 16, tag 16. */
 #define TLS_OVERHEAD 96
-/* mbedTLS 3.6 puts one byte less than LIMIT_RECORD into a record of TLS 1.3. */
-#define TLS_RECORD_MIN 16383
 
 struct tls {
 	mbedtls_ssl_context ssl;
@@ -459,7 +457,7 @@ const char *tls_why(const struct tls *t)
 
 size_t tls_sealed_max(size_t n)
 {
-	return n + (n / TLS_RECORD_MIN + 1) * TLS_OVERHEAD;
+	return n + (n / LIMIT_RECORD + 1) * TLS_OVERHEAD;
 }
 
 const char *tls_describe(const struct tls *t)
