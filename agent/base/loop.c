@@ -44,7 +44,7 @@ int loop_new(struct loop **ret_l, struct log *log)
 	if (l == NULL)
 		return r;
 	l->cipher_buf = malloc(LIMIT_CIPHER_BUF);
-	l->plain_buf = malloc(LIMIT_RECORD);
+	l->plain_buf = malloc(LIMIT_PLAIN_BUF);
 	if (l->cipher_buf != NULL && l->plain_buf != NULL)
 		r = uv_loop_init(&l->uv);
 	if (r < 0) {

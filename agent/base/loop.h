@@ -25,7 +25,7 @@ struct loop {
 	/* read-only */
 	uv_loop_t uv;
 	uint8_t *cipher_buf; /* LIMIT_CIPHER_BUF; valid inside a read callback only */
-	uint8_t *plain_buf;  /* LIMIT_RECORD; valid inside a read callback only */
+	uint8_t *plain_buf;  /* LIMIT_PLAIN_BUF; valid inside a read callback only */
 	struct log *log;     /* borrowed: outlives the loop */
 	/* private */
 	uv_prepare_t prepare; /* active only while tasks are queued */

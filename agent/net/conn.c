@@ -81,24 +81,25 @@ static void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 
 static void conn_on_plain(struct conn *c)
 {
-	size_t n;
-	int err;
+	uint8_t *buf = c->loop->plain_buf;
+	size_t len, n;
+	int err = 0;
 
-	while (!c->is_closing) {
-		err = tls_recv(c->tls, c->loop->plain_buf, LIMIT_RECORD, &n);
-		if (err == 0)
-			c->ops->on_data(c->arg, span_of(c->loop->plain_buf, n));
-		else if (err == TLS_E_MORE)
-			return;
-		else if (err == TLS_E_EOF) {
-			c->ops->on_eof(c->arg);
-			return;
-		} else {
-			conn_fail(c, err < 0 ? err : -EPROTO,
-				  err < 0 ? "out of memory" : tls_why(c->tls));
-			return;
+	while (!c->is_closing && err == 0) {
+		for (len = 0; len < LIMIT_PLAIN_BUF; len += n) {
+			err = tls_recv(c->tls, buf + len, LIMIT_PLAIN_BUF - len, &n);
+			if (err != 0)
+				break;
 		}
+		if (len > 0)
+			c->ops->on_data(c->arg, span_of(buf, len));
 	}
+	if (c->is_closing || err == TLS_E_MORE)
+		return;
+	if (err == TLS_E_EOF)
+		c->ops->on_eof(c->arg);
+	else
+		conn_fail(c, err < 0 ? err : -EPROTO, err < 0 ? "out of memory" : tls_why(c->tls));
 }
 
 static void conn_on_cipher(struct conn *c, struct span in)

@@ -80,6 +80,7 @@
 /* -- sockets -- */
 #define LIMIT_DESCRIPTORS_KEPT 16                /* not for users: the server, its look-up, a token file, the admin */
 #define LIMIT_CIPHER_BUF (256 * 1024)            /* one read of the server's connection; one such buffer for the loop */
+#define LIMIT_PLAIN_BUF (64 * 1024)              /* of it decrypted at a time: frames of 32 KiB leave in one write */
 #define LIMIT_CHUNK (16384 - 16)                 /* unit of the write queues: four pages with malloc's head */
 #define LIMIT_SEAL 512                           /* more than TLS adds to one record */
 #define LIMIT_LINK_QUEUED (2 * 16 * 1024 + 4096) /* two TLS records unsent, then nothing more is encrypted */
