@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/base/err.h"
 #include "proto/base/limits.h"
 
 void works_init(struct works *ws, uint64_t now_ms)
@@ -16,12 +17,16 @@ void works_init(struct works *ws, uint64_t now_ms)
 	ws->tokens_ms = now_ms;
 }
 
-static void first_deinit(struct client_work *w)
+/* It is several times what a joined one needs, for hours. */
+static void first_free(struct client_work *w)
 {
+	if (w->first == NULL)
+		return;
 	if (w->is_visit)
-		visit_deinit(&w->visit);
+		visit_deinit(&w->first->visit);
 	else
-		work_deinit(&w->work);
+		work_deinit(&w->first->work);
+	w->first = mem_free(w->first);
 }
 
 static void work_free(struct client_work *w)
@@ -41,7 +46,7 @@ static void work_free(struct client_work *w)
 	list_del(&w->link);
 	list_del(&w->asked_link);
 	list_del(&w->unsent_link);
-	first_deinit(w);
+	first_free(w);
 	free(w);
 }
 
@@ -87,16 +92,18 @@ static bool tokens_take(struct works *ws, uint64_t now_ms)
 /* True: nothing of the first message is left to send. */
 static bool work_flush(struct client_work *w)
 {
-	struct span out = w->is_visit ? visit_out(&w->visit) : work_out(&w->work);
+	struct span out = span_of(NULL, 0);
 
+	if (w->first != NULL)
+		out = w->is_visit ? visit_out(&w->first->visit) : work_out(&w->first->work);
 	if (out.len == 0)
 		return true;
 	if (mux_write_urgent(w->works->mux, w->stream, out) != 0)
 		return false;
 	if (w->is_visit)
-		visit_sent(&w->visit, out.len);
+		visit_sent(&w->first->visit, out.len);
 	else
-		work_sent(&w->work, out.len);
+		work_sent(&w->first->work, out.len);
 	return true;
 }
 
@@ -108,31 +115,40 @@ static void work_add(struct client_work *w)
 		list_add_tail(&w->works->unsent, &w->unsent_link);
 }
 
-static struct client_work *work_new(struct works *ws)
+static struct client_work *work_new(struct works *ws, bool is_visit)
 {
 	struct client_work *w = calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		return NULL;
+	w->first = malloc(sizeof(*w->first));
+	if (w->first == NULL) {
+		free(w);
+		return NULL;
+	}
 	w->works = ws;
+	w->is_visit = is_visit;
 	list_init(&w->asked_link);
 	list_init(&w->unsent_link);
+	if (is_visit)
+		visit_init(&w->first->visit, ws->wire);
+	else
+		work_init(&w->first->work, ws->wire);
 	return w;
 }
 
 static int work_open(struct works *ws, int64_t stamp)
 {
-	struct client_work *w = work_new(ws);
+	struct client_work *w = work_new(ws, /* is_visit= */ false);
 	int err;
 
 	if (w == NULL)
 		return -ENOMEM;
-	work_init(&w->work, ws->wire);
-	err = work_start(&w->work, ws->run_id, ws->token, stamp);
+	err = work_start(&w->first->work, ws->run_id, ws->token, stamp);
 	if (err == 0)
 		err = mux_open(ws->mux, w, &w->stream);
 	if (err != 0) {
-		work_deinit(&w->work);
+		first_free(w);
 		free(w);
 		return err;
 	}
@@ -154,22 +170,20 @@ static int visit_open_stream(struct client_work *w)
 int works_visit(struct works *ws, const struct visit_params *p, void *user, uint64_t now_ms,
 		int64_t stamp, struct client_work **ret_w)
 {
-	struct client_work *w = work_new(ws);
+	struct client_work *w = work_new(ws, /* is_visit= */ true);
 	int err;
 
 	if (w == NULL)
 		return -ENOMEM;
-	w->is_visit = true;
 	w->user = user;
 	w->due_ms = now_ms + WAIT_VISIT_MS;
-	visit_init(&w->visit, ws->wire);
-	err = visit_start(&w->visit, ws->run_id, p, stamp);
+	err = visit_start(&w->first->visit, ws->run_id, p, stamp);
 	if (err == FRAME_E_BAD)
 		err = CLIENT_E_LONG;
 	if (err == 0)
 		err = visit_open_stream(w);
 	if (err != 0) {
-		visit_deinit(&w->visit);
+		first_free(w);
 		free(w);
 		return err;
 	}
@@ -233,7 +247,7 @@ void works_feed(struct works *ws, struct client_work *w, struct span in)
 void works_settle(struct works *ws)
 {
 	if (ws->shown != NULL)
-		first_deinit(ws->shown);
+		first_free(ws->shown);
 	ws->shown = NULL;
 }
 
@@ -252,8 +266,8 @@ static const char *start_refusal(const struct work *w)
 /* StartWorkConn is complete. 0: *ret_ev is an event; WORKS_E_MORE: none. */
 static int work_started(struct client_work *w, struct client_event *ret_ev)
 {
-	const struct msg_start_work_conn *start = &w->work.start.start_work_conn;
-	const char *why = start_refusal(&w->work);
+	const struct msg_start_work_conn *start = &w->first->work.start.start_work_conn;
+	const char *why = start_refusal(&w->first->work);
 	struct works *ws = w->works;
 	size_t i = 0;
 
@@ -286,7 +300,7 @@ static void visit_refuse(struct client_work *w, const char *why, struct client_e
 	w->is_refused = true;
 	list_del(&w->asked_link);
 	list_del(&w->unsent_link);
-	visit_deinit(&w->visit);
+	first_free(w);
 	mux_fin(ws->mux, w->stream);
 	*ret_ev = (struct client_event){
 		.kind = CLIENT_EV_VISIT_REFUSED,
@@ -306,12 +320,12 @@ static int visit_step(struct client_work *w, struct client_event *ret_ev)
 	if (w->is_refused)
 		ws->in = span_skip(ws->in, n); /* whatever it still says */
 	else
-		err = visit_next(&w->visit, &ws->in);
+		err = visit_next(&w->first->visit, &ws->in);
 	mux_consume(ws->mux, w->stream, n - ws->in.len);
 	if (err != 0)
 		return err == VISIT_E_MORE ? WORKS_E_MORE : err;
-	if (w->visit.state != VISIT_STATE_OPEN) {
-		visit_refuse(w, w->visit.why, ret_ev);
+	if (w->first->visit.state != VISIT_STATE_OPEN) {
+		visit_refuse(w, w->first->visit.why, ret_ev);
 		return 0;
 	}
 	w->is_joined = true;
@@ -338,7 +352,7 @@ static int work_step(struct client_work *w, struct client_event *ret_ev)
 	}
 	if (w->is_visit)
 		return visit_step(w, ret_ev);
-	err = work_next(&w->work, &ws->in);
+	err = work_next(&w->first->work, &ws->in);
 	mux_consume(ws->mux, w->stream, n - ws->in.len);
 	if (err == WORK_E_MORE)
 		return WORKS_E_MORE;

@@ -14,14 +14,17 @@
 #include "proto/session/visit.h"
 #include "proto/session/work.h"
 
+/* What is said and heard before it is joined. */
+union work_first {
+	struct work work;
+	struct visit visit; /* is_visit */
+};
+
 /* owned by works */
 struct client_work {
 	struct works *works;
 	struct mux_stream *stream;
-	union {
-		struct work work;
-		struct visit visit; /* is_visit */
-	};
+	union work_first *first; /* NULL: over, and its last message was looked at */
 	void *user;
 	bool is_visit, is_joined;
 	bool is_refused;	 /* a visit of which only works_forget() is left */

@@ -82,7 +82,7 @@ PLANTS = {
     # a work connection that was not used is not closed
     "unanswered_fin": ("\t\twork_close(w); /* a parked one", "\t\twork_free(w); /* a parked one"),
     # a work connection leaves something behind
-    "leak": ("\tlist_del(&w->unsent_link);\n\tfirst_deinit(w);", "\tlist_del(&w->unsent_link);\n\tif (w->is_joined)\n\t\tfirst_deinit(w);"),
+    "leak": ("\tfirst_free(w);\n\tfree(w);", "\tif (w->is_joined)\n\t\tfirst_free(w);\n\tfree(w);"),
 }  # fmt: skip
 
 
