@@ -183,6 +183,14 @@ void conn_read(struct conn *c, bool want_read)
 	conn_apply_read(c);
 }
 
+void conn_limit_unread(struct conn *c, int n)
+{
+	int fd;
+
+	if (uv_fileno((const uv_handle_t *) &c->tcp, &fd) == 0) /* refused: it keeps more */
+		(void) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &n, sizeof(n));
+}
+
 int conn_pull(struct conn *c, size_t max)
 {
 	uint8_t *dst;

@@ -84,6 +84,9 @@ int conn_start_tls(struct conn *c, const struct tls_config *config);
 /* "TLSv1.3 ...", or NULL without TLS. */
 const char *conn_describe_tls(const struct conn *c);
 
+/* The kernel keeps about @n bytes unread for us, instead of as many as it likes. For a peer so near
+ * that this is no matter of speed. */
+void conn_limit_unread(struct conn *c, int n);
 /* Read, or stop reading. */
 void conn_read(struct conn *c, bool want_read);
 /* Read now, without waiting for the loop (needs ops->alloc): once, up to @max bytes or what alloc

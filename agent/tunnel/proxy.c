@@ -13,6 +13,13 @@
 #include "agent/tunnel/advice.h"
 #include "proto/base/text.h"
 
+static bool addr_is_loopback(const struct sockaddr_storage *a)
+{
+	if (a->ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *) a)->sin6_addr);
+	return ntohl(((const struct sockaddr_in *) a)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 int proxy_new(struct proxy **ret_p, const struct conf *whole, const struct conf_proxy *conf,
 	      struct loop *l)
 {
@@ -31,6 +38,7 @@ int proxy_new(struct proxy **ret_p, const struct conf *whole, const struct conf_
 					(struct sockaddr_in *) &p->local_addr) == 0 ||
 			    uv_ip6_addr(conf->local_host, conf->local_port,
 					(struct sockaddr_in6 *) &p->local_addr) == 0;
+	p->is_local_near = p->has_local_addr && addr_is_loopback(&p->local_addr);
 	*ret_p = p;
 	return 0;
 }

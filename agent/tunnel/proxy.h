@@ -30,6 +30,7 @@ struct proxy {
 	bool is_unwell;	 /* said that its health check failed */
 	struct sockaddr_storage local_addr;
 	bool has_local_addr; /* the host is numeric; else it is looked up for each connection */
+	bool is_local_near;  /* and is this machine, by a loopback address */
 	bool is_up, has_health;
 	bool has_bucket;      /* its bandwidth is limited, by us */
 	struct bucket bucket; /* one for all its users, both directions */

@@ -276,6 +276,8 @@ static int relay_connect(struct relay *r)
 	err = conn_connect(&r->local, (const struct sockaddr *) &p->local_addr);
 	if (err == 0 && uv_fileno((const uv_handle_t *) &r->local.tcp, &fd) == 0 && reserve_has(fd))
 		err = -EMFILE;
+	if (err == 0 && p->is_local_near)
+		conn_limit_unread(&r->local, LIMIT_LOCAL_UNREAD);
 	return err;
 }
 
