@@ -27,6 +27,10 @@ class Client:
     def size(self):
         return self.path.stat().st_size
 
+    def has_wide_gcm(self):
+        """Of ours: is OpenSSL's AES-GCM in it (-Dgcm=openssl)? Its assembly is signed; nettle's and mbedTLS's is not."""
+        return b"CRYPTOGAMS" in self.path.read_bytes()
+
 
 class Figures:
     """Of a process, since it started. Memory is in KiB."""

@@ -47,6 +47,9 @@ def sse_goals(row):
     yield value(row, "lost", "", 0)
 
 
+# With the wide engine of AES-GCM more is asked, and the program may be larger.
+WIDE = {("cpu_s_per_gb", 0.85): 0.65, ("binary_mib", 4): 8}
+
 GOALS = (
     *bulk_goals("down", "tls", 0.85, 0.50),
     *bulk_goals("up", "tls", 0.85, 0.55),
@@ -100,10 +103,15 @@ def ratio_of(ours, theirs):
     return ours / theirs if theirs else None
 
 
-def summary(samples):
+def goals(has_wide_gcm):
+    for goal in GOALS:
+        yield dataclasses.replace(goal, bar=WIDE.get((goal.metric, goal.bar), goal.bar)) if has_wide_gcm else goal
+
+
+def summary(samples, has_wide_gcm=False):
     """One line for each goal with samples of both clients. samples: dicts of round, row, client and figures."""
     lines = []
-    for goal in GOALS:
+    for goal in goals(has_wide_gcm):
         by_round = {}
         for sample in samples:
             if sample["row"] == goal.row and goal.metric in sample["figures"]:

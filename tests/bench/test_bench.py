@@ -115,6 +115,12 @@ def test_verdict(row, metric, ours, theirs, verdict):
     assert line["verdict"] == verdict
 
 
+@pytest.mark.parametrize(("has_wide_gcm", "ours", "verdict"), [(False, 85, "bar"), (True, 85, "misses"), (True, 65, "bar")])
+def test_more_is_asked_of_the_wide_engine(has_wide_gcm, ours, verdict):
+    (line,) = table.summary(samples("cpu_s_per_gb", [ours], [100], "bulk-up-8-tls"), has_wide_gcm)
+    assert line["verdict"] == verdict
+
+
 def test_round_with_one_client_only_is_left_out():
     assert table.summary(samples("start_ms", [1], [])) == []
     (line,) = table.summary(samples("start_ms", [1, 5], [2]))
