@@ -21,9 +21,10 @@ LOGS = BUILD / "log"
 # The suites of meson.build, in the order of the floors.
 SUITES = ("unit", "sim", "vectors", "loop", "fuzz")
 # --only takes a suite or one of these.
-OTHERS = ("checks", "coverage", "static", "e2e", "bench", "conformance", "docker")
-# True once release and images are meant to be tested in each whole run: then the part docker needs an engine.
-DOCKER_BY_DEFAULT = False
+OTHERS = ("checks", "coverage", "static", "e2e", "bench", "conformance", "manifests", "docker")
+# What a whole run has time for, and a quick one.
+LONG = {"docker"}
+NOT_QUICK = {"coverage", "static", "e2e", "bench", "conformance", "manifests", "docker"}
 
 # Build directory -> environment and options of its setup.
 BUILDS = {
@@ -474,6 +475,16 @@ class Images:
             end_group(self._child)
 
 
+def run_manifests(tally):
+    """What of docker/ can be judged without an engine: Dockerfiles, compose.yaml, Kubernetes."""
+    log = LOGS / "manifests-setup.log"
+    if status := run(log, ["scripts/setup", "docker"]):
+        tally.add("manifests", [(f"scripts/setup: status {status}: {last_words(log)}", "fail")], 0, log)
+        return
+    folder = "tests/docker"
+    run_pytest(tally, "manifests", f"{folder}/test_manifests.py", ["-m", "not engine", f"{folder}/test_dockerfiles.py"])
+
+
 def run_docker(tally, full):
     """Release and images on a real engine, which builds what it needs by itself. Most of it waits: 4 at a time."""
     more = {"env": {"MLTUNNEL_FULL": "1" if full else ""}, "may_retry": True, "before": ["scripts/engine"]}
@@ -498,7 +509,7 @@ def options():
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
     how_much = parser.add_mutually_exclusive_group()
     how_much.add_argument("--quick", action="store_true", help="one compiler, no sanitizers, no e2e")
-    how_much.add_argument("--full", action="store_true", help="also each fuzz target for 60 s, and what is long")
+    how_much.add_argument("--full", action="store_true", help="also the part docker, each fuzz target for 60 s, and what is long")
     parser.add_argument("--only", choices=(*SUITES, *OTHERS), action="append", help="this part (may be repeated)")
     return parser.parse_args()
 
@@ -506,10 +517,8 @@ def options():
 def main():
     args = options()
     chosen = set(args.only or (*SUITES, *OTHERS))
-    if not args.only and not DOCKER_BY_DEFAULT:
-        chosen -= {"docker"}
-    if args.quick and not args.only:
-        chosen -= {"coverage", "static", "e2e", "bench", "conformance", "docker"}
+    if not args.only:
+        chosen -= NOT_QUICK if args.quick else set() if args.full else LONG
     tally = Tally(strict=os.environ.get("CI") == "true")
     images = Images() if "docker" in chosen and len(chosen) > 1 else None
     try:
@@ -550,6 +559,8 @@ def run_parts(tally, args, chosen, images):
             run_conformance(tally, "static", "0.65.0", 1)
     if "conformance" in chosen and args.full and build(tally, "clang-asan"):
         run_conformance(tally, "clang-asan", "0.70.1", 1)
+    if "manifests" in chosen:
+        run_manifests(tally)
     if images:
         images.wait()
     if "docker" in chosen:

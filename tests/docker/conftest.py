@@ -12,6 +12,7 @@ import engine
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: only in scripts/test --full")
+    config.addinivalue_line("markers", "engine: needs one, among tests that do not")
     config.addinivalue_line("markers", "alone: measures time under load, so nothing else may run beside it")
 
 

@@ -33,7 +33,7 @@ def test_yaml_is_tidy():
     call("yamllint", "-s", "-c", FOLDER / "yamllint.yaml", FOLDER)
 
 
-@pytest.fixture(params=("1.29", "2"))
+@pytest.fixture(params=("1.29", pytest.param("2", marks=pytest.mark.engine)))
 def compose(request):
     """Both kinds."""
     return COMPOSE if request.param == "1.29" else [request.getfixturevalue("compose_v2")]
