@@ -37,9 +37,20 @@ size_t params_budget(uint64_t memory_limit)
 	return budget > 0 ? (size_t) budget : 1; /* 0 would be LIMIT_BUDGET */
 }
 
+size_t params_held(uint64_t memory_limit)
+{
+	uint64_t rest = memory_limit / 8 + (4 << 20); /* what holds it, and the agent at rest */
+	uint64_t held = memory_limit > rest ? memory_limit - rest : 0;
+
+	if (held < LIMIT_WINDOW_MIN)
+		return LIMIT_WINDOW_MIN;
+	return held < LIMIT_HELD ? (size_t) held : LIMIT_HELD;
+}
+
 int params_fill(struct client_params *p, const struct conf *conf, const struct machine *m,
 		const char *token, const char *run_id)
 {
+	uint64_t memory_limit = cgroup_memory_limit(CGROUP_MOUNT, CGROUP_MEMBERSHIP);
 	static const enum prim_aead_kind kinds[] = { PRIM_AEAD_AES_256_GCM };
 	int err;
 
@@ -66,7 +77,8 @@ int params_fill(struct client_params *p, const struct conf *conf, const struct m
 		.wall_s = (int64_t) time(NULL),
 		.is_mux = conf->is_mux,
 		.n_streams_max = conf->n_streams_max,
-		.budget = params_budget(cgroup_memory_limit(CGROUP_MOUNT, CGROUP_MEMBERSHIP)),
+		.budget = params_budget(memory_limit),
+		.held_max = params_held(memory_limit),
 		.heartbeat_ms = conf->heartbeat_ms,
 		.ping_ms = conf->mux_keepalive_ms,
 		.dead_ms = dead_after(conf),

@@ -14,3 +14,6 @@ int params_fill(struct client_params *p, const struct conf *conf, const struct m
  * (UINT64_MAX: any): at most a quarter of it, and what 200 users leave over whom the node does not
  * hear; a sixteenth in any case. */
 size_t params_budget(uint64_t memory_limit);
+/* Bytes that may wait for services to take them (mux_params.held_max), of a process that may have
+ * @memory_limit. */
+size_t params_held(uint64_t memory_limit);

@@ -152,6 +152,7 @@ static void trial_on_event(struct trial *t, const struct client_event *ev)
 	case CLIENT_EV_PROXY_DOWN:
 	case CLIENT_EV_WANT_WORK:
 	case CLIENT_EV_WORK_ERROR:
+	case CLIENT_EV_LIMIT:
 	case CLIENT_EV_DATA:
 	case CLIENT_EV_FIN:
 	case CLIENT_EV_RST:

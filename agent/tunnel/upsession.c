@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* upsession.c - what the session's machine says and sends. Floor 5. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "agent/base/loop.h"
 #include "agent/base/timer.h"
@@ -77,6 +78,22 @@ static void uplink_on_dead(struct uplink *u, enum client_cause cause, const char
 	}
 }
 
+/* It may be reached a thousand times a second. */
+static void uplink_on_limit(struct uplink *u, const char *which)
+{
+	uint64_t n_others;
+	char others[24];
+
+	u->limits.every_ms = WAIT_LIMIT_TOLD_MS;
+	if (!log_limit_allows(&u->limits, loop_now_ms(u->loop), &n_others))
+		return;
+	(void) snprintf(others, sizeof(others), "%llu", (unsigned long long) n_others);
+	log_warn(u->log, "a user is turned away: a limit is reached", "limit", which,
+		 "refused_before", others, "remedy",
+		 "a local service may have stopped reading: look at it; is it only slow, give the "
+		 "agent more memory");
+}
+
 static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 {
 	struct end_user *user = ev->user;
@@ -99,6 +116,7 @@ static void uplink_on_event(struct uplink *u, const struct client_event *ev)
 	case CLIENT_EV_WORK_ERROR:
 		log_debug(u->log, "work connection closed by the server", "text", ev->text);
 		break;
+	case CLIENT_EV_LIMIT: uplink_on_limit(u, ev->text); break;
 	case CLIENT_EV_PONG_ERROR:
 		log_debug(u->log, "the server refused a ping", "error", ev->text);
 		break;

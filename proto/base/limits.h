@@ -30,6 +30,8 @@
 #define LIMIT_PINGS_PER_S 100              /* a peer that pings more often is closed */
 #define LIMIT_BUDGET (56 * 1024 * 1024)    /* credit above LIMIT_WINDOW_MIN granted to all streams together;
                                             * 64 MiB with the windows of 30 streams that stall */
+#define LIMIT_HELD (256 * 1024 * 1024)     /* bytes that services do not take, of all streams: 1,024 least windows;
+                                            * beyond, the stream that has waited longest is reset */
 #define LIMIT_STALLED (200 * LIMIT_WINDOW_MIN + 8 * 1024 * 1024) /* bytes of 200 such streams and the agent at rest */
 
 /* -- work connections -- */
@@ -40,6 +42,7 @@
 #define LIMIT_PROXIES 4096      /* proxies of one client */
 
 /* -- waits -- */
+#define WAIT_LIMIT_TOLD_MS 10000   /* between two lines that say that a limit is reached */
 #define WAIT_DIAL_MS 10000         /* TCP and proxy each: stock limit */
 #define WAIT_TLS_MS 9400           /* this and the next two: who is silent is asked anew within 10 s */
 #define WAIT_LOGIN_MS 9400         /* LoginResp when the session gives no sign of life */

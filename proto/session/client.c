@@ -44,7 +44,9 @@ void client_die(struct client *c, enum client_cause cause, const char *text)
 
 static int client_start(struct client *c)
 {
-	struct mux_params mp = { .n_streams_max = c->p.n_streams_max, .budget = c->p.budget };
+	struct mux_params mp = { .n_streams_max = c->p.n_streams_max,
+				 .budget = c->p.budget,
+				 .held_max = c->p.held_max };
 	struct login_params lp = c->p.login;
 	int err;
 
@@ -148,6 +150,8 @@ static bool client_on_mux(struct client *c, const struct mux_event *me, struct c
 		return false;
 	case MUX_EV_FIN:
 	case MUX_EV_RST:
+		if (me->why != NULL)
+			c->works.limit = me->why;
 		if (!is_control)
 			return works_on_end(&c->works, me->user, me->kind == MUX_EV_RST, ret_ev);
 		client_on_control_end(c);

@@ -30,7 +30,7 @@ struct client_params {
 	int64_t wall_s; /* Unix seconds at client_new(); later stamps add the monotonic time */
 	bool is_mux;	/* false: the caller dials each work connection (CLIENT_EV_WANT_WORK) */
 	size_t n_streams_max;	   /* 0: LIMIT_STREAMS */
-	size_t budget;		   /* 0: LIMIT_BUDGET */
+	size_t budget, held_max;   /* of the mux; 0: LIMIT_BUDGET, LIMIT_HELD */
 	uint64_t heartbeat_ms;	   /* frp Ping interval; UINT64_MAX: never */
 	uint64_t ping_ms, dead_ms; /* of silence, when sooner than by default (beat.h); 0: not */
 };
@@ -63,6 +63,7 @@ enum client_event_kind {
 			    next call) */
 	CLIENT_EV_WORK_ERROR, /* the server closed a parked work with an error text (pool full:
 				 normal) */
+	CLIENT_EV_LIMIT,      /* @text: which one was reached (static); a user was turned away */
 	CLIENT_EV_DATA,	      /* @work, @data (valid until the next call); owes client_consume() */
 	CLIENT_EV_FIN,	      /* @work: the peer sends no more */
 	CLIENT_EV_RST,	      /* @work: over in both directions; only client_forget() is left */

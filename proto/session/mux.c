@@ -16,6 +16,7 @@ int mux_new(struct mux **ret_m, const struct mux_params *p)
 	m->is_server = p->is_server;
 	m->n_streams_max = p->n_streams_max != 0 ? p->n_streams_max : LIMIT_STREAMS;
 	m->budget = p->budget != 0 ? p->budget : LIMIT_BUDGET;
+	m->held_max = p->held_max != 0 ? p->held_max : LIMIT_HELD;
 	m->window_max = p->window_max != 0 ? p->window_max : LIMIT_WINDOW_MAX;
 	m->next_id = p->is_server ? 2 : 1;
 	map_init(&m->streams);
@@ -66,6 +67,7 @@ static void mux_drop(struct mux *m, struct mux_stream *s)
 	if (m->cur == s)
 		m->cur = NULL;
 	m->budget_used -= stream_charge(s);
+	mux_release(m, s);
 	(void) map_del(&m->streams, s->id);
 	free(s);
 }
@@ -142,6 +144,7 @@ void mux_rst(struct mux *m, struct mux_stream *s)
 		return;
 	s->is_reset = true;
 	s->rst_due = true;
+	mux_release(m, s);
 	mux_stream_acked(m, s); /* nothing answers a SYN that was taken back */
 	turn_unwant(&m->turn, s);
 	mux_queue_emit(m, s);
@@ -161,8 +164,18 @@ void mux_account(struct mux *m, struct mux_stream *s, size_t n)
 	mux_queue_emit(m, s);
 }
 
+void mux_release(struct mux *m, struct mux_stream *s)
+{
+	m->n_held -= s->held;
+	s->held = 0;
+}
+
 void mux_consume(struct mux *m, struct mux_stream *s, size_t n)
 {
+	uint32_t less = n < s->held ? (uint32_t) n : s->held; /* not after a release */
+
+	s->held -= less;
+	m->n_held -= less;
 	if (m->why == NULL && !s->is_reset)
 		mux_account(m, s, n);
 }
@@ -175,6 +188,7 @@ void mux_forget(struct mux *m, struct mux_stream *s)
 	list_del(&s->wait_link);
 	s->is_forgotten = true;
 	s->user = NULL;
+	mux_release(m, s);
 	if (m->why != NULL) {
 		mux_drop(m, s);
 		return;
@@ -228,6 +242,11 @@ void mux_set_rtt(struct mux *m, uint64_t rtt_ms)
 	m->has_rtt = true;
 }
 
+bool mux_is_tight(const struct mux *m)
+{
+	return m->n_held > m->held_max / 8 * 7;
+}
+
 void mux_facts(const struct mux *m, struct mux_facts *ret_f)
 {
 	*ret_f = (struct mux_facts){
@@ -235,6 +254,7 @@ void mux_facts(const struct mux *m, struct mux_facts *ret_f)
 		.n_unacked = m->n_unacked,
 		.n_waiting = m->turn.n_waiting,
 		.budget_used = m->budget_used,
+		.n_held = m->n_held,
 		.n_ignored = m->n_ignored,
 	};
 }

@@ -31,6 +31,9 @@ struct mux_params {
 	size_t n_streams_max; /* 0: LIMIT_STREAMS */
 	uint32_t window_max;  /* a stream's window grows up to this; 0: LIMIT_WINDOW_MAX */
 	size_t budget; /* credit above LIMIT_WINDOW_MIN for all streams together; 0: LIMIT_BUDGET */
+	size_t held_max; /* bytes that wait for mux_consume(), of all streams together; 0:
+			  * LIMIT_HELD. Beyond, the stream whose user took nothing for the longest
+			  * time is reset */
 };
 
 enum mux_event_kind {
@@ -38,7 +41,8 @@ enum mux_event_kind {
 	MUX_EV_DATA,   /* @data, valid until the next call of mux_next() or mux_feed(); owes
 			  mux_consume() */
 	MUX_EV_FIN,    /* the peer sends no more; never before all its data */
-	MUX_EV_RST,    /* the stream is over in both directions; only mux_forget() is left to do */
+	MUX_EV_RST, /* the stream is over in both directions; only mux_forget() is left to do. @why:
+		       NULL, or static text: we reset it */
 	MUX_EV_PONG,   /* the answer to mux_ping(@ping_id) */
 	MUX_EV_GOAWAY, /* the peer accepts no new streams (code 0); open ones go on */
 	MUX_EV_DEAD,   /* the session is over, @why says why (static text). The last event ever */
@@ -137,11 +141,14 @@ void mux_set_rtt(struct mux *m, uint64_t rtt_ms);
 
 /* -- facts -- */
 
+/* So much waits for mux_consume() that whoever is careful opens no more streams. */
+bool mux_is_tight(const struct mux *m);
+
 struct mux_facts {
 	size_t n_streams; /* with those that linger */
 	size_t n_unacked;
 	size_t n_waiting; /* for a turn */
-	size_t budget_used;
+	size_t budget_used, n_held;
 	uint64_t n_ignored; /* frames for unknown streams */
 };
 void mux_facts(const struct mux *m, struct mux_facts *ret_f);

@@ -152,10 +152,31 @@ static bool mux_on_body(struct mux *m, struct mux_event *ret_ev)
 		mux_account(m, s, data.len);
 		return false;
 	}
+	s->held += (uint32_t) data.len;
+	m->n_held += data.len;
 	*ret_ev = (struct mux_event){
 		.kind = MUX_EV_DATA, .stream = s, .user = s->user, .data = data
 	};
 	return true;
+}
+
+/* Users hold more than there is memory for: the one that took nothing for the longest time goes. */
+static void mux_shed(struct mux *m, struct mux_event *ret_ev)
+{
+	struct mux_stream *s, *worst = NULL;
+	size_t it = 0;
+
+	while ((s = map_next(&m->streams, &it)) != NULL)
+		if (s->held > 0 && (worst == NULL || s->consumed_ms < worst->consumed_ms))
+			worst = s;
+	MUST(worst != NULL); /* n_held is their sum, and no reset one holds anything */
+	mux_rst(m, worst);
+	*ret_ev = (struct mux_event){
+		.kind = MUX_EV_RST,
+		.stream = worst,
+		.user = worst->user,
+		.why = "memory for what services do not read; who waited longest is reset",
+	};
 }
 
 /* The frame's FIN or RST, after its body. True: *ret_ev is an event. */
@@ -169,6 +190,7 @@ static bool mux_on_flags(struct mux *m, struct mux_event *ret_ev)
 		return false;
 	if ((flags & MFRAME_RST) != 0) {
 		s->is_reset = true;
+		mux_release(m, s);
 		turn_unwant(&m->turn, s);
 	} else if (s->is_fin_seen) {
 		mux_die(m, "yamux: second FIN on a stream");
@@ -203,6 +225,10 @@ static bool mux_take_header(struct mux *m)
 int mux_next(struct mux *m, struct mux_event *ret_ev)
 {
 	while (m->why == NULL) {
+		if (m->n_held > m->held_max) {
+			mux_shed(m, ret_ev);
+			return 0;
+		}
 		if (m->body_left > 0) {
 			if (m->in.len == 0)
 				return MUX_E_MORE;

@@ -12,7 +12,7 @@
 struct mux {
 	/* from mux_params */
 	bool is_server;
-	size_t n_streams_max, budget;
+	size_t n_streams_max, budget, held_max;
 	uint32_t window_max;
 	/* session */
 	bool is_peer_gone; /* it said GoAway: no new streams */
@@ -34,6 +34,7 @@ struct mux {
 	uint32_t next_id;   /* of ours */
 	size_t n_unacked;   /* those of ours whose SYN has no ACK, forgotten ones too */
 	size_t budget_used; /* credit above LIMIT_WINDOW_MIN of all together */
+	size_t n_held;	    /* bytes of all together that their users are not done with */
 	struct turn turn;
 	struct list emit;		/* have frames for ctl */
 	struct list unacked, lingering; /* oldest first */
@@ -48,6 +49,8 @@ void mux_die(struct mux *m, const char *why);
 int mux_add_stream(struct mux *m, uint32_t id, void *user, struct mux_stream **ret_s);
 /* Free it when nobody and nothing needs it any more. True when it is gone. */
 bool mux_drop_if_over(struct mux *m, struct mux_stream *s);
+/* Its user is done with all of it, or will be without a word. */
+void mux_release(struct mux *m, struct mux_stream *s);
 /* @n bytes that arrived are done with: the credit for them may become due. */
 void mux_account(struct mux *m, struct mux_stream *s, size_t n);
 /* FIN rides behind the data in the record; without room it waits for a turn. */

@@ -6,7 +6,7 @@
  * outage  from the loss of a session (or the start) to the next good login
  * try     one dial until it ends
  *
- * Classes: NETWORK (also a broken protocol): first try after U(0, 250 ms), then d = 0.5 s, 1 s
+ * Classes: NETWORK (also a broken protocol): first try after U(0, 250 ms), then d = 0.5 s, 0.9 s
  * until 15 s of outage, 5 s until 2 min, 20 s after, each U(0.7 d, d). REFUSED (the server said no
  * to the login): 1, 2, 5, 10, 15, 15 ... s, 60 s after 2 min, spread alike. RIVAL (another agent
  * takes our place each time): 60 s, spread alike. After a session that had logged in one try at

@@ -36,6 +36,7 @@ struct mux_stream {
 	uint32_t grant_due;   /* to be emitted as a window update */
 	uint32_t window;      /* target of recv_credit + unconsumed + grantable */
 	uint32_t excess;      /* they are more by this: it is not given back */
+	uint32_t held;	      /* given to the user, who is not done with them */
 	uint32_t measured;    /* consumed since measured_ms: how fast, decides on the window */
 	uint64_t measured_ms, consumed_ms; /* the latter: the last time */
 	uint64_t since_ms;		   /* in the unacked or the lingering list: since when */

@@ -199,14 +199,15 @@ int works_open(struct works *ws, uint64_t now_ms, int64_t stamp)
 	int err;
 
 	while (ws->n_wanted > 0 && ws->n_unstarted < LIMIT_WORK_UNSTARTED &&
-	       tokens_take(ws, now_ms)) {
+	       !mux_is_tight(ws->mux) && tokens_take(ws, now_ms)) {
 		err = work_open(ws, stamp);
 		if (err == MUX_E_UNACKED) {
 			ws->tokens++;
 			break; /* goes on when the server has acknowledged some */
 		}
 		ws->n_wanted--;
-		ws->is_cap_hit = ws->is_cap_hit || err == MUX_E_STREAMS;
+		if (err == MUX_E_STREAMS)
+			ws->limit = "concurrent streams";
 		if (err < 0)
 			return err;
 	}
@@ -231,7 +232,8 @@ uint64_t works_deadline(const struct works *ws)
 
 	if (!list_is_empty(&ws->asked))
 		due_ms = container_of(ws->asked.next, struct client_work, asked_link)->due_ms;
-	if (ws->n_wanted == 0 || ws->tokens > 0 || ws->n_unstarted >= LIMIT_WORK_UNSTARTED)
+	if (ws->n_wanted == 0 || ws->tokens > 0 || ws->n_unstarted >= LIMIT_WORK_UNSTARTED ||
+	    mux_is_tight(ws->mux))
 		return due_ms;
 	return due_ms < ws->tokens_ms + 1 ? due_ms : ws->tokens_ms + 1;
 }
@@ -363,12 +365,9 @@ int works_next(struct works *ws, struct client_event *ret_ev)
 {
 	int err;
 
-	if (ws->is_cap_hit) {
-		ws->is_cap_hit = false;
-		*ret_ev = (struct client_event){
-			.kind = CLIENT_EV_WORK_ERROR,
-			.text = "the limit of concurrent streams is reached"
-		};
+	if (ws->limit != NULL) {
+		*ret_ev = (struct client_event){ .kind = CLIENT_EV_LIMIT, .text = ws->limit };
+		ws->limit = NULL;
 		return 0;
 	}
 	while (ws->of_in != NULL) {

@@ -52,7 +52,7 @@ struct works {
 	struct span in;		    /* lent bytes of @of_in not looked at yet */
 	struct client_work *of_in;
 	struct client_work *shown; /* its start message was shown by the last event */
-	bool is_cap_hit;
+	const char *limit;	   /* one that was reached and is not told yet, or NULL */
 	char text[512];
 };
 

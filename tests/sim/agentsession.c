@@ -267,6 +267,7 @@ static void agent_note(struct agent *a, const struct client_event *ev)
 		[CLIENT_EV_WANT_WORK] = "want work",
 		[CLIENT_EV_START] = "start",
 		[CLIENT_EV_WORK_ERROR] = "work error",
+		[CLIENT_EV_LIMIT] = "limit",
 		[CLIENT_EV_DATA] = "data",
 		[CLIENT_EV_FIN] = "fin",
 		[CLIENT_EV_RST] = "rst",
@@ -299,6 +300,7 @@ static bool agent_on_event(struct agent *a, const struct client_event *ev)
 	case CLIENT_EV_FIN: flow_on_fin(&v->flow); break;
 	case CLIENT_EV_RST: flow_on_rst(&v->flow); break;
 	case CLIENT_EV_WORK_ERROR:
+	case CLIENT_EV_LIMIT:
 	case CLIENT_EV_PONG_ERROR: break;
 	case CLIENT_EV_VISIT_OPEN: visit_open(v); break;
 	case CLIENT_EV_VISIT_REFUSED: visit_refused(v); break;

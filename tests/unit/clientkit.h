@@ -106,9 +106,9 @@ static inline void peer_log(struct peer *p, const char *what, const char *text)
 
 static inline void peer_events(struct peer *p)
 {
-	static const char *const names[] = { "LOGIN",	"UP",	 "DOWN",    "REFUSED", "WANT",
-					     "START",	"ERROR", "DATA",    "FIN",     "RST",
-					     "PONGERR", "VISIT", "NOVISIT", "DEAD" };
+	static const char *const names[] = { "LOGIN", "UP",	 "DOWN",  "REFUSED", "WANT",
+					     "START", "ERROR",	 "LIMIT", "DATA",    "FIN",
+					     "RST",   "PONGERR", "VISIT", "NOVISIT", "DEAD" };
 	struct client_event ev;
 	char number[32];
 
@@ -122,6 +122,7 @@ static inline void peer_events(struct peer *p)
 		peer_log(p, names[ev.kind],
 			 ev.kind == CLIENT_EV_DEAD	      ? client_cause_name(ev.cause)
 			 : ev.kind == CLIENT_EV_WORK_ERROR    ? ev.text
+			 : ev.kind == CLIENT_EV_LIMIT	      ? ev.text
 			 : ev.kind == CLIENT_EV_PONG_ERROR    ? ev.text
 			 : ev.kind == CLIENT_EV_VISIT_REFUSED ? ev.text
 			 : ev.kind == CLIENT_EV_PROXY_REFUSED ? ev.text

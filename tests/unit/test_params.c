@@ -35,12 +35,22 @@ static void test_where_there_is_little(void **state)
 	assert_int_equal(params_budget(LIMIT_STALLED), LIMIT_STALLED / 16);
 }
 
+static void test_what_may_wait_for_services(void **state)
+{
+	(void) state;
+	assert_true(params_held(64 * MIB) >= 200 * LIMIT_WINDOW_MIN);
+	assert_true(params_held(64 * MIB) <= 52 * MIB);
+	assert_int_equal(params_held(UINT64_MAX), LIMIT_HELD);
+	assert_int_equal(params_held(0), LIMIT_WINDOW_MIN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_200_stalled_streams_fit_into_64_mib),
 		cmocka_unit_test(test_a_quarter_of_what_there_is),
 		cmocka_unit_test(test_where_there_is_little),
+		cmocka_unit_test(test_what_may_wait_for_services),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
