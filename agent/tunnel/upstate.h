@@ -51,7 +51,7 @@ struct uplink {
 	struct token_fetch *fetch; /* under way: the link follows */
 	char *token;		   /* a secret; as of the last dial; NULL: none yet */
 	char addr[300];
-	char said[600]; /* the last failure that was logged: once per change */
+	char said[600];		 /* the last failure that was logged: once per change */
 	struct log_limit limits; /* of lines about limits of a session */
 	uint64_t grace_due_ms;
 	struct link_server server;
