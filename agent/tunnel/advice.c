@@ -176,6 +176,13 @@ const char *advice_for_cause(enum client_cause cause)
 	return "nothing to do";
 }
 
+const char *advice_for_limit(const char *which)
+{
+	return strcmp(which, "concurrent streams") == 0
+		       ? "so many users at once are all that one session carries: who opens them?"
+		       : "the local service that waited longest was reset: has it stopped reading? If it is only slow, give the agent more memory";
+}
+
 const char *advice_for_rival(void)
 {
 	return "another agent uses this CLIENT_ID (or run id, from a copied state folder): stop one of them, or give it another CLIENT_ID";

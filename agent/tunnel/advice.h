@@ -16,5 +16,6 @@ const char *advice_for_visit(const char *error);
 const char *advice_for_bind(int err);
 const char *advice_for_cause(enum client_cause cause);
 const char *advice_for_tls(const char *error);
-const char *advice_for_rival(void); /* two agents evict each other */
+const char *advice_for_limit(const char *which); /* of CLIENT_EV_LIMIT */
+const char *advice_for_rival(void);		 /* two agents evict each other */
 const char *advice_for_local(int err);

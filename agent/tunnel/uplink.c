@@ -337,6 +337,7 @@ static int uplink_fill(struct uplink *u)
 		return err;
 	retry_init(&u->retry, seed);
 	roster_init(&u->roster, seed);
+	u->limits.every_ms = WAIT_LIMIT_TOLD_MS;
 	u->roster.all_or_none = u->conf->all_or_none;
 	reload_name(u);
 	err = link_server_init(&u->server, u->loop, u->conf, u->addr);

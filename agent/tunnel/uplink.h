@@ -4,8 +4,8 @@
  *
  *                        retry due          link ready          uplink_leave()
  *   IDLE --> WAITING ------------> OPENING -----------> SESSION ------------> LEAVING
- *               ^                     | failed             | lost                | drained, grace
- * over
+ *               ^                     | failed             | lost                | drained, or
+ *               |                     |                    |                     | grace over
  *               +----- CLOSING <------+--------------------+---------------------+
  *                         +--is_ending, all users gone--> ENDED */
 #pragma once

@@ -84,14 +84,11 @@ static void uplink_on_limit(struct uplink *u, const char *which)
 	uint64_t n_others;
 	char others[24];
 
-	u->limits.every_ms = WAIT_LIMIT_TOLD_MS;
 	if (!log_limit_allows(&u->limits, loop_now_ms(u->loop), &n_others))
 		return;
 	(void) snprintf(others, sizeof(others), "%llu", (unsigned long long) n_others);
 	log_warn(u->log, "a user is turned away: a limit is reached", "limit", which,
-		 "refused_before", others, "remedy",
-		 "a local service may have stopped reading: look at it; is it only slow, give the "
-		 "agent more memory");
+		 "refused_before", others, "remedy", advice_for_limit(which));
 }
 
 static void uplink_on_event(struct uplink *u, const struct client_event *ev)

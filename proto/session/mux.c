@@ -242,11 +242,6 @@ void mux_set_rtt(struct mux *m, uint64_t rtt_ms)
 	m->has_rtt = true;
 }
 
-bool mux_is_tight(const struct mux *m)
-{
-	return m->n_held > m->held_max / 8 * 7;
-}
-
 void mux_facts(const struct mux *m, struct mux_facts *ret_f)
 {
 	*ret_f = (struct mux_facts){

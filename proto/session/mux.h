@@ -141,9 +141,6 @@ void mux_set_rtt(struct mux *m, uint64_t rtt_ms);
 
 /* -- facts -- */
 
-/* So much waits for mux_consume() that whoever is careful opens no more streams. */
-bool mux_is_tight(const struct mux *m);
-
 struct mux_facts {
 	size_t n_streams; /* with those that linger */
 	size_t n_unacked;

@@ -160,7 +160,8 @@ static bool mux_on_body(struct mux *m, struct mux_event *ret_ev)
 	return true;
 }
 
-/* Users hold more than there is memory for: the one that took nothing for the longest time goes. */
+/* Users hold more than there is memory for: the one that took nothing for the longest time goes. To
+ * open no more streams instead would let those that hang keep all others out. */
 static void mux_shed(struct mux *m, struct mux_event *ret_ev)
 {
 	struct mux_stream *s, *worst = NULL;
@@ -175,7 +176,7 @@ static void mux_shed(struct mux *m, struct mux_event *ret_ev)
 		.kind = MUX_EV_RST,
 		.stream = worst,
 		.user = worst->user,
-		.why = "memory for what services do not read; who waited longest is reset",
+		.why = "memory for what services do not read",
 	};
 }
 

@@ -199,7 +199,7 @@ int works_open(struct works *ws, uint64_t now_ms, int64_t stamp)
 	int err;
 
 	while (ws->n_wanted > 0 && ws->n_unstarted < LIMIT_WORK_UNSTARTED &&
-	       !mux_is_tight(ws->mux) && tokens_take(ws, now_ms)) {
+	       tokens_take(ws, now_ms)) {
 		err = work_open(ws, stamp);
 		if (err == MUX_E_UNACKED) {
 			ws->tokens++;
@@ -232,8 +232,7 @@ uint64_t works_deadline(const struct works *ws)
 
 	if (!list_is_empty(&ws->asked))
 		due_ms = container_of(ws->asked.next, struct client_work, asked_link)->due_ms;
-	if (ws->n_wanted == 0 || ws->tokens > 0 || ws->n_unstarted >= LIMIT_WORK_UNSTARTED ||
-	    mux_is_tight(ws->mux))
+	if (ws->n_wanted == 0 || ws->tokens > 0 || ws->n_unstarted >= LIMIT_WORK_UNSTARTED)
 		return due_ms;
 	return due_ms < ws->tokens_ms + 1 ? due_ms : ws->tokens_ms + 1;
 }

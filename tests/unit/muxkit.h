@@ -214,17 +214,22 @@ struct fixture {
 	uint32_t seed;
 };
 
-static inline void fixture_init(struct fixture *f, bool is_server)
+static inline void fixture_init_with(struct fixture *f, const struct mux_params *p)
 {
-	struct mux_params p = { .is_server = is_server };
-
-	assert_int_equal(mux_new(&f->m, &p), 0);
+	assert_int_equal(mux_new(&f->m, p), 0);
 	f->log = calloc(1, sizeof(*f->log));
 	assert_non_null(f->log);
 	f->log->now_ms = 1000000; /* a monotonic clock starts anywhere */
 	mux_tick(f->m, f->log->now_ms);
 	buf_init(&f->in, 1 << 25);
 	f->seed = 4711;
+}
+
+static inline void fixture_init(struct fixture *f, bool is_server)
+{
+	struct mux_params p = { .is_server = is_server };
+
+	fixture_init_with(f, &p);
 }
 
 static inline void fixture_deinit(struct fixture *f)

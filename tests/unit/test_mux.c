@@ -334,9 +334,7 @@ static void test_growth_stays_within_the_budget(void **state)
 	struct fixture f;
 
 	(void) state;
-	fixture_init(&f, false);
-	(void) mux_free(f.m);
-	assert_int_equal(mux_new(&f.m, &p), 0);
+	fixture_init_with(&f, &p);
 	mux_set_rtt(f.m, 50);
 	mux_tick(f.m, f.log->now_ms);
 	for (size_t i = 0; i < UNIT_N(s); i++)
