@@ -39,7 +39,7 @@ size_t params_budget(uint64_t memory_limit)
 
 size_t params_held(uint64_t memory_limit)
 {
-	uint64_t rest = memory_limit / 8 + (4 << 20); /* what holds it, and the agent at rest */
+	uint64_t rest = memory_limit / 8 + (6 << 20); /* what holds it, and the agent */
 	uint64_t held = memory_limit > rest ? memory_limit - rest : 0;
 
 	if (held < LIMIT_WINDOW_MIN)

@@ -2,6 +2,7 @@
 # test_memory.py - what the agent costs when idle, and when those at its ends do not read.
 
 import os
+import pathlib
 import time
 
 import pytest
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.alone
 
 IDLE_S = 32  # longer than any of the agent's or the server's periods
 LIMIT_MIB = 32
+GROUP_MIB = 64
 
 
 def n_wake_ups(pid):
@@ -69,3 +71,32 @@ def test_64_uploads_to_a_service_that_does_not_read(lab):
     print(f"peak {agent.peak_mib():.1f} MiB")
     assert agent.peak_mib() <= LIMIT_MIB
     assert len(lab.frps.logins()) == 1
+
+
+@pytest.fixture
+def group():
+    """The folder of a control group with a limit of memory."""
+    root = pathlib.Path("/sys/fs/cgroup")
+    is_v1 = (root / "memory").is_dir()
+    folder = (root / "memory" if is_v1 else root) / f"mltunnel-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / ("memory.limit_in_bytes" if is_v1 else "memory.max")).write_text(str(GROUP_MIB << 20))
+    except OSError as error:
+        pytest.skip(f"the kernel refuses: {error}")
+    yield folder
+    network.wait_until(lambda: not (folder / "cgroup.procs").read_text(), "the group is empty")
+    folder.rmdir()
+
+
+@pytest.mark.full
+def test_more_uploads_stall_than_a_container_has_memory_for(group, lab):
+    """Those that wait longest are reset, instead of the agent by the kernel."""
+    agent = lab.start_agent(before=["sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh"])
+    uploads = lab.start_load("stuck-upload", count=400, size=50_000_000, seconds=15)
+    agent.wait_line("a user is turned away: a limit is reached", timeout=30)
+    assert network.answers(lab.port2), "others are served meanwhile"
+    uploads.report()
+    print(f"{agent.peak_mib():.1f} MiB at the worst")
+    assert agent.is_running() and len(agent.find("login to server success")) == 1
+    agent.close()

@@ -39,7 +39,7 @@ static void test_what_may_wait_for_services(void **state)
 {
 	(void) state;
 	assert_true(params_held(64 * MIB) >= 200 * LIMIT_WINDOW_MIN);
-	assert_true(params_held(64 * MIB) <= 52 * MIB);
+	assert_true(params_held(64 * MIB) <= 50 * MIB);
 	assert_int_equal(params_held(UINT64_MAX), LIMIT_HELD);
 	assert_int_equal(params_held(0), LIMIT_WINDOW_MIN);
 }
