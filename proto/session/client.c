@@ -46,7 +46,8 @@ static int client_start(struct client *c)
 {
 	struct mux_params mp = { .n_streams_max = c->p.n_streams_max,
 				 .budget = c->p.budget,
-				 .held_max = c->p.held_max };
+				 .held_max = c->p.held_max,
+				 .inflight_max = c->p.inflight_max };
 	struct login_params lp = c->p.login;
 	int err;
 

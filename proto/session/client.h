@@ -29,9 +29,9 @@ struct client_params {
 	struct login_params login; /* login.timestamp and privilege_key are filled in */
 	int64_t wall_s; /* Unix seconds at client_new(); later stamps add the monotonic time */
 	bool is_mux;	/* false: the caller dials each work connection (CLIENT_EV_WANT_WORK) */
-	size_t n_streams_max;	   /* 0: LIMIT_STREAMS */
-	size_t budget, held_max;   /* of the mux; 0: LIMIT_BUDGET, LIMIT_HELD */
-	uint64_t heartbeat_ms;	   /* frp Ping interval; UINT64_MAX: never */
+	size_t n_streams_max;		       /* 0: LIMIT_STREAMS */
+	size_t budget, held_max, inflight_max; /* of the mux (mux.h) */
+	uint64_t heartbeat_ms;		       /* frp Ping interval; UINT64_MAX: never */
 	uint64_t ping_ms, dead_ms; /* of silence, when sooner than by default (beat.h); 0: not */
 };
 

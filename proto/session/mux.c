@@ -21,6 +21,7 @@ int mux_new(struct mux **ret_m, const struct mux_params *p)
 	m->next_id = p->is_server ? 2 : 1;
 	map_init(&m->streams);
 	turn_init(&m->turn);
+	inflight_init(&m->inflight, p->inflight_max != 0 ? p->inflight_max : LIMIT_INFLIGHT);
 	list_init(&m->emit);
 	list_init(&m->unacked);
 	list_init(&m->lingering);
@@ -212,10 +213,12 @@ uint64_t mux_deadline(const struct mux *m)
 {
 	uint64_t a = list_deadline(&m->unacked, WAIT_SYN_ACK_MS);
 	uint64_t b = list_deadline(&m->lingering, WAIT_LINGER_MS);
+	uint64_t c = inflight_deadline(&m->inflight);
 
 	if (m->why != NULL)
 		return UINT64_MAX;
-	return a < b ? a : b;
+	a = a < b ? a : b;
+	return a < c ? a : c;
 }
 
 void mux_tick(struct mux *m, uint64_t now_ms)
@@ -225,6 +228,7 @@ void mux_tick(struct mux *m, uint64_t now_ms)
 	m->now_ms = now_ms;
 	if (m->why != NULL)
 		return;
+	inflight_tick(&m->inflight, now_ms);
 	if (list_deadline(&m->unacked, WAIT_SYN_ACK_MS) <= now_ms)
 		mux_die(m, "yamux: a new stream was not acknowledged");
 	while (m->why == NULL && list_deadline(&m->lingering, WAIT_LINGER_MS) <= now_ms) {
@@ -236,6 +240,9 @@ void mux_tick(struct mux *m, uint64_t now_ms)
 
 void mux_set_rtt(struct mux *m, uint64_t rtt_ms)
 {
+	if (rtt_ms == 0)
+		return;
+	inflight_set_rtt(&m->inflight, rtt_ms);
 	/* The shortest: what is longer was waiting, not way. */
 	if (!m->has_rtt || rtt_ms < m->rtt_ms)
 		m->rtt_ms = rtt_ms;

@@ -31,9 +31,11 @@ struct mux_params {
 	size_t n_streams_max; /* 0: LIMIT_STREAMS */
 	uint32_t window_max;  /* a stream's window grows up to this; 0: LIMIT_WINDOW_MAX */
 	size_t budget; /* credit above LIMIT_WINDOW_MIN for all streams together; 0: LIMIT_BUDGET */
-	size_t held_max; /* bytes that wait for mux_consume(), of all streams together; 0:
-			  * LIMIT_HELD. Beyond, the stream whose user took nothing for the longest
-			  * time is reset */
+	size_t held_max;     /* bytes that wait for mux_consume(), of all streams together; 0:
+			      * LIMIT_HELD. Beyond, the stream whose user took nothing for the longest
+			      * time is reset */
+	size_t inflight_max; /* bulk the peer has not read, for each ms of the round trip, of a
+			      * client (inflight.h); 0: LIMIT_INFLIGHT */
 };
 
 enum mux_event_kind {
@@ -136,7 +138,7 @@ void mux_drained(struct mux *m, size_t n);
 uint64_t mux_deadline(const struct mux *m);
 /* Resets lingering streams whose FIN never came, ends a session whose SYN is not ACKed. */
 void mux_tick(struct mux *m, uint64_t now_ms);
-/* A round trip was measured; windows grow by the shortest one. */
+/* A round trip was measured (0: it was not); windows grow by the shortest one. */
 void mux_set_rtt(struct mux *m, uint64_t rtt_ms);
 
 /* -- facts -- */

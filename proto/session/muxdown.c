@@ -66,14 +66,15 @@ static bool mux_on_ping(struct mux *m, const struct mframe *f, struct mux_event 
 
 	if ((f->flags & MFRAME_SYN) == 0) {
 		*ret_ev = (struct mux_event){ .kind = MUX_EV_PONG, .ping_id = f->len };
-		return (f->flags & MFRAME_ACK) != 0;
+		return (f->flags & MFRAME_ACK) != 0 &&
+		       !inflight_pong(&m->inflight, f->len, m->now_ms);
 	}
 	if (m->now_ms - m->pings_since_ms >= 1000) {
 		m->pings_since_ms = m->now_ms;
 		m->n_pings = 0;
 	}
 	m->n_pings++;
-	if (m->n_pings > LIMIT_PINGS_PER_S)
+	if (m->n_pings > LIMIT_PINGS_PER_S && !m->is_server)
 		mux_die(m, "yamux: ping flood");
 	else if (record_add_ctl(&m->record, &pong, 0) != 0)
 		mux_die(m, "yamux: no room to answer a ping");

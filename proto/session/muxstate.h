@@ -4,6 +4,7 @@
 #pragma once
 #include "proto/base/list.h"
 #include "proto/base/map.h"
+#include "proto/session/inflight.h"
 #include "proto/session/mux.h"
 #include "proto/session/record.h"
 #include "proto/session/stream.h"
@@ -36,6 +37,7 @@ struct mux {
 	size_t budget_used; /* credit above LIMIT_WINDOW_MIN of all together */
 	size_t n_held;	    /* bytes of all together that their users are not done with */
 	struct turn turn;
+	struct inflight inflight;
 	struct list emit;		/* have frames for ctl */
 	struct list unacked, lingering; /* oldest first */
 	struct record record;

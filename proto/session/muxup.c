@@ -42,7 +42,7 @@ void mux_want(struct mux *m, struct mux_stream *s)
 
 int mux_reserve(struct mux *m, struct mux_stream *s, uint8_t **ret_dst, size_t *ret_cap)
 {
-	size_t room;
+	size_t room = 0;
 
 	if (m->why != NULL || s->is_reset || s->up != STREAM_UP_OPEN)
 		return MUX_E_CLOSED;
@@ -50,8 +50,8 @@ int mux_reserve(struct mux *m, struct mux_stream *s, uint8_t **ret_dst, size_t *
 		s->wants_credit = true;
 		return MUX_E_CREDIT;
 	}
-	room = s == m->turn.holder || m->turn.n_waiting == 0 ? record_reserve(&m->record, ret_dst)
-							     : 0;
+	if (s == m->turn.holder || (m->turn.n_waiting == 0 && !inflight_is_full(&m->inflight)))
+		room = record_reserve(&m->record, ret_dst);
 	if (room == 0) {
 		mux_want(m, s);
 		return MUX_E_ROOM;
@@ -60,11 +60,26 @@ int mux_reserve(struct mux *m, struct mux_stream *s, uint8_t **ret_dst, size_t *
 	return 0;
 }
 
+/* @n bytes of payload are in the record. Only a client marks: its peer is the one whose reading can
+ * stay behind, and a server's pings are counted. */
+static void mux_mark(struct mux *m, size_t n)
+{
+	struct mframe f = { .type = MFRAME_PING, .flags = MFRAME_SYN };
+
+	if (m->is_server)
+		return;
+	inflight_sent(&m->inflight, n);
+	f.len = inflight_next_mark(&m->inflight);
+	if (inflight_wants_mark(&m->inflight) && record_add_tail(&m->record, &f))
+		inflight_marked(&m->inflight, m->now_ms);
+}
+
 void mux_commit(struct mux *m, struct mux_stream *s, size_t n)
 {
 	MUST(n <= s->send_credit);
 	record_commit(&m->record, s->id, n);
 	s->send_credit -= (uint32_t) n;
+	mux_mark(m, n);
 }
 
 int mux_write(struct mux *m, struct mux_stream *s, struct span data, size_t *ret_n)
@@ -128,6 +143,8 @@ int mux_turn(struct mux *m, struct mux_stream **ret_s, void **ret_user, size_t *
 
 	turn_end(&m->turn);
 	while (m->why == NULL && m->turn.n_waiting > 0 && record_reserve(&m->record, &dst) > 0) {
+		if (!turn_has_fresh(&m->turn) && inflight_is_full(&m->inflight))
+			break; /* small messages pass */
 		s = turn_pop(&m->turn);
 		if (s->up == STREAM_UP_FIN_DUE) {
 			mux_try_fin(m, s);

@@ -61,9 +61,9 @@ size_t record_reserve(struct record *r, uint8_t **ret_dst)
 {
 	size_t room;
 
-	if (r->sent > 0 || r->len + MFRAME_LEN + RECORD_MIN_ROOM > LIMIT_RECORD)
+	if (r->sent > 0 || r->len + 2 * MFRAME_LEN + RECORD_MIN_ROOM > LIMIT_RECORD)
 		return 0;
-	room = LIMIT_RECORD - r->len - MFRAME_LEN;
+	room = LIMIT_RECORD - r->len - 2 * MFRAME_LEN;
 	*ret_dst = r->bytes + r->len + MFRAME_LEN;
 	return room;
 }

@@ -38,8 +38,8 @@ int record_add_ctl(struct record *r, const struct mframe *f, size_t reserve);
 int record_add_urgent(struct record *r, uint32_t stream_id, struct span data);
 /* Add a frame without payload to the record, behind the data in it. false: no room now. */
 bool record_add_tail(struct record *r, const struct mframe *f);
-/* Room for payload behind a header, 0 when less than RECORD_MIN_ROOM; *ret_dst is where the payload
- * goes. */
+/* Room for payload behind a header and before the frame of a record_add_tail(), 0 when less than
+ * RECORD_MIN_ROOM; *ret_dst is where the payload goes. */
 size_t record_reserve(struct record *r, uint8_t **ret_dst);
 /* The @n bytes written there become a data frame of @stream_id. */
 void record_commit(struct record *r, uint32_t stream_id, size_t n);

@@ -35,9 +35,14 @@ void turn_end(struct turn *t)
 	t->holder = NULL;
 }
 
+bool turn_has_fresh(const struct turn *t)
+{
+	return !list_is_empty(&t->fresh);
+}
+
 struct mux_stream *turn_pop(struct turn *t)
 {
-	struct list *from = list_is_empty(&t->fresh) ? &t->bulk : &t->fresh;
+	struct list *from = turn_has_fresh(t) ? &t->fresh : &t->bulk;
 	struct mux_stream *s;
 
 	s = container_of(from->next, struct mux_stream, turn_link);

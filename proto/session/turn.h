@@ -24,6 +24,8 @@ void turn_want(struct turn *t, struct mux_stream *s);
 void turn_unwant(struct turn *t, struct mux_stream *s);
 /* The holder's turn is over: unless it queued again it counts as fresh when it comes back. */
 void turn_end(struct turn *t);
+/* Is the next stream in the queue a fresh one? */
+bool turn_has_fresh(const struct turn *t);
 /* Take the next stream out of the queue; @t->n_waiting > 0. */
 struct mux_stream *turn_pop(struct turn *t);
 /* Give the turn to @s. Returns how many bytes it may send. */

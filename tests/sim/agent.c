@@ -72,6 +72,7 @@ static void agent_on_dialed(struct agent *a)
 {
 	struct client_params p = { .is_mux = a->frps->is_mux,
 				   .wall_s = 1700000000,
+				   .inflight_max = a->inflight_max,
 				   .heartbeat_ms = WAIT_HEARTBEAT_MS };
 	size_t n_failed = a->n_failed;
 	int err;

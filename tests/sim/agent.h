@@ -25,10 +25,11 @@ struct agent {
 	struct frps *frps;
 	size_t number;
 	enum wire wire;
-	bool keeps_run_id; /* from one session to the next, and when it is killed */
-	size_t fails_in;   /* so many allocations of its machines succeed, then one fails;
-			    * SIZE_MAX: none fails */
-	uint64_t next_ms;  /* when something is due; 0: to be looked at */
+	bool keeps_run_id;   /* from one session to the next, and when it is killed */
+	size_t inflight_max; /* client_params; 0: as in the field */
+	size_t fails_in;     /* so many allocations of its machines succeed, then one fails;
+			      * SIZE_MAX: none fails */
+	uint64_t next_ms;    /* when something is due; 0: to be looked at */
 	/* read-only */
 	struct roster roster;
 	struct retry retry;

@@ -32,6 +32,11 @@ PLANTS = {
         "\tif (s->wants_credit && s->send_credit > 0) {",
         "\tif (m->is_server && s->wants_credit && s->send_credit > 0) {",
     ),
+    # bulk waits for an answer although none is due
+    "stuck_bulk": (
+        "\treturn f->state == INFLIGHT_STATE_MARKED && f->rtt_ms != 0 &&",
+        "\treturn f->rtt_ms != 0 &&",
+    ),
     # a reset is taken for the end of the data
     "reset_as_end": (
         ".kind = s->is_reset ? MUX_EV_RST : MUX_EV_FIN,",

@@ -235,6 +235,7 @@ static void schedule_draw(struct sim *s)
 	s->frps.rules.big_pct = env_chance(e, 15) ? 10 : 0;
 	s->net.latency_ms = env_random(e, 100);
 	for (size_t i = 0; i < s->n_agents; i++) {
+		s->agents[i].inflight_max = env_chance(e, 50) ? 100 + env_random(e, 2000) : 0;
 		s->agents[i].keeps_run_id = env_chance(e, 80);
 		s->agents[i].wire = env_chance(e, 30) ? WIRE_V2 : WIRE_V1;
 		s->agents[i].roster.all_or_none = env_chance(e, 70);

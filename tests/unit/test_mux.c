@@ -556,7 +556,7 @@ static void test_ping_is_answered_at_once_with_its_id(void **state)
 	kit_ping(&f.in, KIT_SYN, 0xdeadbeef);
 	kit_feed(f.m, &f.in, f.log);
 	kit_expect_sent(f.m,
-			"Aping 0 3735928559;Swin 1 0;data 1 16244;"); /* in front of the payload */
+			"Aping 0 3735928559;Swin 1 0;data 1 16232;"); /* in front of the payload */
 	assert_int_equal(mux_ping(f.m, 5), 0);
 	kit_expect_sent(f.m, "Sping 0 5;");
 	kit_ping(&f.in, 0, 5); /* neither a question nor an answer */
