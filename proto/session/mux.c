@@ -151,13 +151,24 @@ void mux_rst(struct mux *m, struct mux_stream *s)
 	mux_queue_emit(m, s);
 }
 
+/* What windows may still grow by: what all of them may bring at once, should nobody take it, stays
+ * within held_max. */
+static size_t mux_budget_left(const struct mux *m)
+{
+	size_t most = m->streams.n_items * LIMIT_WINDOW_MIN + m->budget_used;
+	size_t room = m->held_max > most ? m->held_max - most : 0;
+	size_t left = m->budget - m->budget_used;
+
+	return left < room ? left : room;
+}
+
 void mux_account(struct mux *m, struct mux_stream *s, size_t n)
 {
 	size_t before = stream_charge(s);
 	uint32_t grant;
 
 	grant = stream_consume(s, (uint32_t) n, m->now_ms, m->rtt_ms, m->window_max,
-			       m->budget - m->budget_used);
+			       mux_budget_left(m));
 	m->budget_used += stream_charge(s) - before;
 	if (grant == 0)
 		return;
