@@ -14,8 +14,8 @@
 #include "proto/base/err.h"
 #include "proto/base/limits.h"
 
-#define FLUSH_BUFS 8 /* chunks per write: 128 KiB, more than a queue to the server holds */
-#define PUMP_BUFS 4  /* libuv has room for so many in a request; for more it needs memory */
+#define FLUSH_BUFS 10 /* chunks per write: what a queue to the server holds at most */
+#define PUMP_BUFS 4   /* libuv has room for so many in a request; for more it needs memory */
 
 static void conn_fail(struct conn *c, int err, const char *why)
 {

@@ -308,7 +308,7 @@ static int link_start(struct link *l, struct link_server *server, const struct l
 	err = link_dial(l);
 	if (err != 0)
 		return err;
-	err = conn_init(&l->conn, server->loop, &conn_ops, l, LIMIT_LINK_QUEUED);
+	err = conn_init(&l->conn, server->loop, &conn_ops, l, LIMIT_LINK_BATCH);
 	if (err != 0) {
 		link_undial(l);
 		return err;

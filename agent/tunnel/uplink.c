@@ -222,6 +222,7 @@ static void uplink_on_ready(void *arg)
 		return;
 	}
 	u->works.client = u->client;
+	u->n_run = 0;
 	u->state = UPLINK_STATE_SESSION;
 	client_tick(u->client, loop_now_ms(u->loop));
 	uplink_pump(u);

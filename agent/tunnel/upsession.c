@@ -9,8 +9,8 @@
 #include "agent/tunnel/upstate.h"
 #include "agent/tunnel/upusers.h"
 
-/* Of two records each, per turn of the loop: then the other sockets are looked at. */
-#define FLUSH_ROUNDS 8
+/* Per turn of the loop, in records: then the other sockets are looked at. */
+#define FLUSH_RECORDS 16
 
 /* -- what the machine says -- */
 
@@ -142,6 +142,22 @@ void uplink_pump(struct uplink *u)
 
 /* -- its bytes, to the connection -- */
 
+static size_t uplink_queue_max(const struct uplink *u)
+{
+	return u->n_run < LIMIT_LINK_RUN ? LIMIT_LINK_QUEUED : LIMIT_LINK_BATCH;
+}
+
+static void uplink_write(struct uplink *u)
+{
+	size_t n = conn_n_queued(&u->link.conn);
+
+	conn_flush(&u->link.conn);
+	if (conn_n_queued(&u->link.conn) > 0)
+		u->n_run = 0;
+	else if (u->n_run < LIMIT_LINK_RUN)
+		u->n_run += n;
+}
+
 /* Move the machine's bytes to the connection while there is room. True: nothing is left to move. */
 static bool uplink_drain(struct uplink *u)
 {
@@ -149,7 +165,7 @@ static bool uplink_drain(struct uplink *u)
 	int err;
 
 	while ((out = client_drain(u->client)).len > 0) {
-		if (conn_n_queued(&u->link.conn) >= LIMIT_LINK_QUEUED - LIMIT_RECORD)
+		if (conn_n_queued(&u->link.conn) >= uplink_queue_max(u) - LIMIT_RECORD)
 			return false;
 		out = span_head(out, LIMIT_RECORD);
 		err = conn_send(&u->link.conn, out);
@@ -182,18 +198,18 @@ static bool uplink_give_turns(struct uplink *u)
  * socket takes, a bounded number of records. */
 static void uplink_flush(struct uplink *u)
 {
-	unsigned round = 0;
+	size_t n = 0;
 	bool is_more = true;
 
-	while (is_more && round < FLUSH_ROUNDS) {
-		round++;
+	while (is_more && n < FLUSH_RECORDS * LIMIT_RECORD) {
+		n += uplink_queue_max(u);
 		is_more = false;
 		while (uplink_drain(u)) {
 			is_more = uplink_give_turns(u);
 			if (!is_more)
 				break;
 		}
-		conn_flush(&u->link.conn);
+		uplink_write(u);
 		is_more = conn_n_queued(&u->link.conn) == 0 && client_drain(u->client).len > 0;
 	}
 	if (is_more)
@@ -234,6 +250,6 @@ bool uplink_make_room(void *arg)
 	struct uplink *u = arg;
 
 	if (!uplink_drain(u))
-		conn_flush(&u->link.conn);
+		uplink_write(u);
 	return uplink_drain(u);
 }

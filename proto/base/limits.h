@@ -89,6 +89,9 @@
 #define LIMIT_CHUNK (16384 - 16)                 /* unit of the write queues: four pages with malloc's head */
 #define LIMIT_SEAL 512                           /* more than TLS adds to one record */
 #define LIMIT_LINK_QUEUED (2 * 16 * 1024 + 4096) /* two TLS records unsent, then nothing more is encrypted */
+#define LIMIT_LINK_BATCH (8 * 16 * 1024 + 4096)  /* the same while the socket has taken all of the last LIMIT_LINK_RUN
+                                                  * bytes: few large writes cost less than many */
+#define LIMIT_LINK_RUN (1024 * 1024)             /* 8 s at 1 Mbit/s: its socket is full long before */
 #define LIMIT_UNSENT (64 * 1024)                 /* in the kernel on the way to the server: 0.5 s at 1 Mbit/s */
 #define LIMIT_LOCAL_UNREAD (256 * 1024)          /* in the kernel, of a service on this machine: more goes cold */
 #define LIMIT_LOCAL_QUEUED (256 * 1024)          /* bytes for a local service kept before a socket source is stopped */
