@@ -52,7 +52,7 @@ struct uplink {
 	char *token;		   /* a secret; as of the last dial; NULL: none yet */
 	char addr[300];
 	char said[600];		 /* the last failure that was logged: once per change */
-	size_t n_run; /* bytes the socket has taken since it was full last */
+	size_t n_run;		 /* bytes the socket has taken since it was full last */
 	struct log_limit limits; /* of lines about limits of a session */
 	uint64_t grace_due_ms;
 	struct link_server server;
