@@ -22,7 +22,7 @@
 #define LIMIT_RTT_SHORT_MS 4               /* below it LIMIT_WINDOW_MIN carries 64 MB/s a stream: windows stay */
 #define LIMIT_STREAMS 4096                 /* default cap of concurrent streams */
 #define LIMIT_STREAMS_UNACKED 128          /* frps resets SYNs beyond a backlog of 256 */
-#define LIMIT_INFLIGHT (256 * 1024)        /* bulk not yet read by the server, for each ms of its distance: 256 MB/s */
+#define LIMIT_INFLIGHT (256 * 1024)        /* bulk not yet read by the server, for each ms of its distance */
 #define LIMIT_RECORD (16384 - 128)         /* plaintext of one TLS record: header and body of frames leave together;
                                             * sealed it fits a LIMIT_CHUNK; mbedTLS 3.6 makes two of 16384 in TLS 1.3 */
 #define LIMIT_CTL (64 * 1024)              /* unsent window updates, pings, FINs: 5,461 frames */
@@ -59,7 +59,7 @@
 #define WAIT_PING_IDLE_MS 9000     /* the same while none is */
 #define WAIT_DEAD_MS 14500         /* silence that ends a session: found in <= 15 s at any age */
 #define WAIT_LATE_MS 1000          /* a deadline that fires later than this was not watched: no verdict */
-#define WAIT_MARK_MS 1000          /* for the server to say that it has read bulk; then bulk goes on */
+#define WAIT_MARK_MS 4             /* beyond a round trip, for the server to say that it has read bulk; then bulk goes on */
 #define WAIT_QUEUE_MS 250          /* what a window may queue on a thin line, beyond the round trip */
 #define WAIT_BUSY_MS 1000          /* a stream that is silent this long is idle, and not slow */
 #define WAIT_CONFIRM_MS 100        /* the loop reads its sockets between the last deadline and the verdict */

@@ -2,31 +2,7 @@
 /* inflight.c - marks in the data, and what is behind the last one. Floor 2. */
 #include "proto/session/inflight.h"
 
-#include "proto/base/err.h"
 #include "proto/base/limits.h"
-
-const char *inflight_state_name(enum inflight_state s)
-{
-	switch (s) {
-	case INFLIGHT_STATE_CLEAR: return "clear";
-	case INFLIGHT_STATE_MARKED: return "marked";
-	case INFLIGHT_STATE_LATE: return "late";
-	}
-	return "?";
-}
-
-static void inflight_enter(struct inflight *f, enum inflight_state to)
-{
-	static const bool legal[3][3] = {
-		[INFLIGHT_STATE_CLEAR] = { [INFLIGHT_STATE_MARKED] = true },
-		[INFLIGHT_STATE_MARKED] = { [INFLIGHT_STATE_CLEAR] = true,
-					    [INFLIGHT_STATE_LATE] = true },
-		[INFLIGHT_STATE_LATE] = { [INFLIGHT_STATE_CLEAR] = true },
-	};
-
-	MUST(legal[f->state][to]);
-	f->state = to;
-}
 
 void inflight_init(struct inflight *f, size_t max)
 {
@@ -45,12 +21,12 @@ uint32_t inflight_next_mark(const struct inflight *f)
 
 bool inflight_wants_mark(const struct inflight *f)
 {
-	return f->state == INFLIGHT_STATE_CLEAR && f->n_sent >= f->max / 2;
+	return !f->is_marked && f->n_sent >= f->max / 2;
 }
 
 void inflight_marked(struct inflight *f, uint64_t now_ms)
 {
-	inflight_enter(f, INFLIGHT_STATE_MARKED);
+	f->is_marked = true;
 	f->mark = inflight_next_mark(f);
 	f->n_sent = 0;
 	f->marked_ms = now_ms;
@@ -66,27 +42,26 @@ bool inflight_pong(struct inflight *f, uint32_t id, uint64_t now_ms)
 {
 	if ((id & INFLIGHT_MARK) == 0)
 		return false;
-	if (f->state == INFLIGHT_STATE_CLEAR || id != f->mark)
-		return true;
-	inflight_enter(f, INFLIGHT_STATE_CLEAR);
-	inflight_set_rtt(f, now_ms > f->marked_ms ? now_ms - f->marked_ms : 1);
+	if (f->is_marked && id == f->mark) {
+		f->is_marked = false;
+		inflight_set_rtt(f, now_ms > f->marked_ms ? now_ms - f->marked_ms : 1);
+	}
 	return true;
 }
 
 bool inflight_is_full(const struct inflight *f)
 {
 	/* as a quotient: a round trip may be any number */
-	return f->state == INFLIGHT_STATE_MARKED && f->rtt_ms != 0 &&
-	       f->n_sent / f->max >= f->rtt_ms;
+	return f->is_marked && f->rtt_ms != 0 && f->n_sent / f->max >= f->rtt_ms;
 }
 
 void inflight_tick(struct inflight *f, uint64_t now_ms)
 {
 	if (inflight_deadline(f) <= now_ms)
-		inflight_enter(f, INFLIGHT_STATE_LATE);
+		f->is_marked = false;
 }
 
 uint64_t inflight_deadline(const struct inflight *f)
 {
-	return inflight_is_full(f) ? f->marked_ms + WAIT_MARK_MS : UINT64_MAX;
+	return inflight_is_full(f) ? f->marked_ms + f->rtt_ms + WAIT_MARK_MS : UINT64_MAX;
 }

@@ -3,20 +3,17 @@
  * peer's socket delays small messages as one of ours does, and TCP does not tell of it: a mark (a
  * mux ping behind the data) is answered when all before it was read. Floor 2.
  *
- *   CLEAR --half the limit was sent--> MARKED --answer--> CLEAR
- *                                        | WAIT_MARK_MS       ^
- *                                        +----> LATE --answer-+
+ *   CLEAR --half the limit was sent--> MARKED --answer, or held back for too long--> CLEAR
  *
- * MARKED holds bulk back from the limit on; LATE holds nothing back: a peer that does not answer
- * costs one wait. The limit grows with each millisecond of the shortest round trip, so a distant
- * peer is left to TCP. Used by the mux only. */
+ * MARKED holds bulk back from the limit on, but not for longer than WAIT_MARK_MS more than a round
+ * trip: an answer may be late for what is on the way back, and the way may have become longer. Then
+ * the mark is given up, and the next one goes. So bulk always has a limit in such a time, 50 MB/s
+ * at the least. The limit grows with each millisecond of the shortest round trip: a distant peer is
+ * left to TCP. Used by the mux only. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum inflight_state { INFLIGHT_STATE_CLEAR, INFLIGHT_STATE_MARKED, INFLIGHT_STATE_LATE };
-const char *inflight_state_name(enum inflight_state s);
 
 /* Ids of marks have this bit: those of other pings do not. */
 #define INFLIGHT_MARK 0x80000000u
@@ -24,7 +21,7 @@ const char *inflight_state_name(enum inflight_state s);
 struct inflight {
 	/* private */
 	size_t max;
-	enum inflight_state state;
+	bool is_marked;
 	uint32_t mark;	    /* id of the last one */
 	size_t n_sent;	    /* bytes since then */
 	uint64_t marked_ms; /* when it was sent, or before */

@@ -79,6 +79,7 @@ void mux_commit(struct mux *m, struct mux_stream *s, size_t n)
 	MUST(n <= s->send_credit);
 	record_commit(&m->record, s->id, n);
 	s->send_credit -= (uint32_t) n;
+	turn_used(&m->turn, s, n);
 	mux_mark(m, n);
 }
 

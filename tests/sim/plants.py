@@ -34,7 +34,7 @@ PLANTS = {
     ),
     # bulk waits for an answer although none is due
     "stuck_bulk": (
-        "\treturn f->state == INFLIGHT_STATE_MARKED && f->rtt_ms != 0 &&",
+        "\treturn f->is_marked && f->rtt_ms != 0 &&",
         "\treturn f->rtt_ms != 0 &&",
     ),
     # a reset is taken for the end of the data

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_mux_inflight.c - bulk waits for the peer to have read what went before; small messages do
- * not wait, a distant peer is not slowed down, and one that never answers only once. */
+ * not wait, a distant peer is not slowed down, and answers that do not come do not stop it. */
 #include "proto/session/inflight.h"
 #include "tests/unit/muxkit.h"
 
@@ -179,22 +179,134 @@ static void test_the_answer_to_a_mark_tells_the_distance(void **state)
 	fixture_deinit(&f);
 }
 
-static void test_a_peer_that_does_not_answer_costs_one_wait(void **state)
+/* What passes in each @every_ms while no answer comes. */
+static size_t sent_unanswered(struct fixture *f, struct mux_stream *s, uint64_t every_ms)
+{
+	size_t n = 0;
+
+	for (uint64_t ms = 0; ms < every_ms; ms++) {
+		mux_tick(f->m, ++f->log->now_ms);
+		n += send_all_it_may(f->m, s, FAR).n_bytes;
+	}
+	return n;
+}
+
+static void test_bulk_goes_on_without_an_answer(void **state)
 {
 	struct fixture f;
 	struct mux_stream *s = start_at(&f, 1);
 	uint32_t mark = send_all_it_may(f.m, s, FAR).mark;
 	uint64_t due_ms = mux_deadline(f.m);
+	struct sent sent;
 
 	(void) state;
-	assert_in_range(due_ms, f.log->now_ms, f.log->now_ms + WAIT_MARK_MS);
-	mux_tick(f.m, f.log->now_ms = due_ms - 1);
-	assert_int_equal(send_all_it_may(f.m, s, FAR).n_bytes, 0);
+	assert_int_equal(due_ms, f.log->now_ms + 1 + WAIT_MARK_MS);
+	assert_int_equal(sent_unanswered(&f, s, WAIT_MARK_MS), 0);
 	mux_tick(f.m, f.log->now_ms = due_ms);
 	assert_true(mux_deadline(f.m) > due_ms); /* no timer that rings for ever */
-	assert_true(send_all_it_may(f.m, s, FAR / 2).n_bytes >= FAR / 2);
-	answer(&f, mark); /* it was only slow: from now on it counts again */
+	sent = send_all_it_may(f.m, s, FAR);
+	assert_in_range(sent.n_bytes, LIMIT_INFLIGHT, 2 * LIMIT_INFLIGHT);
+	assert_int_equal(sent.n_marks, 1);
+	for (int i = 0; i < 10; i++)
+		assert_in_range(sent_unanswered(&f, s, 1 + WAIT_MARK_MS), LIMIT_INFLIGHT,
+				2 * LIMIT_INFLIGHT);
+	answer(&f, mark); /* too late to count */
+	assert_int_equal(send_all_it_may(f.m, s, FAR).n_bytes, 0);
+	fixture_deinit(&f);
+}
+
+/* Nothing arrived and nothing was due for a while: the mux has an old time. */
+static void test_an_old_time_lets_one_limit_more_pass(void **state)
+{
+	struct fixture f;
+	struct mux_stream *s = start_at(&f, 1);
+
+	(void) state;
+	f.log->now_ms += 1500;
+	(void) send_all_it_may(f.m, s, FAR);
+	mux_tick(f.m, f.log->now_ms);
 	assert_in_range(send_all_it_may(f.m, s, FAR).n_bytes, LIMIT_INFLIGHT, 2 * LIMIT_INFLIGHT);
+	mux_tick(f.m, f.log->now_ms);
+	assert_int_equal(send_all_it_may(f.m, s, FAR).n_bytes, 0);
+	fixture_deinit(&f);
+}
+
+/* The peer reads at once, but its answers queue @delay_ms behind what others upload, on a line that
+ * takes @line bytes a ms. Bytes a ms. */
+static size_t rate_with_answers_after(uint64_t delay_ms, size_t line)
+{
+	uint64_t due_ms[4096] = { 0 };
+	uint32_t marks[4096] = { 0 };
+	size_t first = 0, last = 0, sum = 0;
+	struct fixture f;
+	struct mux_stream *s = start_at(&f, 1);
+
+	for (unsigned ms = 0; ms < 1000; ms++) {
+		struct sent sent = send_all_it_may(f.m, s, line);
+
+		sum += sent.n_bytes;
+		if (sent.mark != 0) {
+			marks[last % UNIT_N(marks)] = sent.mark;
+			due_ms[last++ % UNIT_N(marks)] = f.log->now_ms + delay_ms;
+		}
+		f.log->now_ms++;
+		for (; first < last && due_ms[first % UNIT_N(marks)] <= f.log->now_ms; first++)
+			kit_ping(&f.in, KIT_ACK, marks[first % UNIT_N(marks)]);
+		kit_feed(f.m, &f.in, f.log);
+		mux_tick(f.m, f.log->now_ms);
+	}
+	fixture_deinit(&f);
+	return sum / 1000;
+}
+
+static void test_a_queue_on_the_way_back_does_not_stop_bulk(void **state)
+{
+	static const uint64_t delays[] = { 1, 2, 3, 5, 6, 10, 20, 50, 100, 200, 500 };
+
+	(void) state;
+	for (size_t i = 0; i < UNIT_N(delays); i++) {
+		size_t rate = rate_with_answers_after(delays[i], 50000);
+
+		print_message("answers after %d ms: %d bytes a ms of 50000\n", (int) delays[i],
+			      (int) rate);
+		assert_true(rate > 40000);
+	}
+}
+
+/* A message that fits the turn of a fresh stream, but not what is left of the record. */
+static void test_a_small_message_passes_in_two_pieces(void **state)
+{
+	static const uint8_t filler[LIMIT_RECORD - 3000] = { 0 };
+	struct fixture f;
+	struct mux_stream *bulk = start_at(&f, 1), *a = open_with_credit(&f),
+			  *b = open_with_credit(&f), *turn;
+	size_t n, quantum, cap;
+	uint8_t *dst;
+	void *user;
+
+	(void) state;
+	(void) send_all_it_may(f.m, bulk, FAR);
+	mux_want(f.m, a);
+	mux_want(f.m, b);
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), 0);
+	assert_ptr_equal(turn, a);
+	assert_int_equal(mux_write(f.m, a, span_of(filler, sizeof(filler)), &n), 0);
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), 0);
+	assert_ptr_equal(turn, b);
+	assert_int_equal(quantum, LIMIT_TURN_NEW);
+	assert_int_equal(mux_reserve(f.m, b, &dst, &cap), 0);
+	assert_true(cap < quantum);
+	mux_commit(f.m, b, cap);
+	mux_want(f.m, b); /* there is more */
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), MUX_E_MORE);
+	drain_all(&f);
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), 0);
+	assert_ptr_equal(turn, b);
+	assert_int_equal(mux_reserve(f.m, b, &dst, &cap), 0);
+	mux_commit(f.m, b, quantum); /* a whole turn: more than a small message */
+	mux_want(f.m, b);
+	drain_all(&f);
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), MUX_E_MORE);
 	fixture_deinit(&f);
 }
 
@@ -223,7 +335,10 @@ int main(void)
 		cmocka_unit_test(test_small_messages_pass_bulk_that_waits),
 		cmocka_unit_test(test_a_distant_peer_is_left_to_tcp),
 		cmocka_unit_test(test_the_answer_to_a_mark_tells_the_distance),
-		cmocka_unit_test(test_a_peer_that_does_not_answer_costs_one_wait),
+		cmocka_unit_test(test_bulk_goes_on_without_an_answer),
+		cmocka_unit_test(test_an_old_time_lets_one_limit_more_pass),
+		cmocka_unit_test(test_a_queue_on_the_way_back_does_not_stop_bulk),
+		cmocka_unit_test(test_a_small_message_passes_in_two_pieces),
 		cmocka_unit_test(test_a_server_does_not_mark),
 	};
 
