@@ -59,7 +59,7 @@
 #define WAIT_PING_IDLE_MS 9000     /* the same while none is */
 #define WAIT_DEAD_MS 14500         /* silence that ends a session: found in <= 15 s at any age */
 #define WAIT_LATE_MS 1000          /* a deadline that fires later than this was not watched: no verdict */
-#define WAIT_MARK_MS 4             /* beyond a round trip, for the server to say that it has read bulk; then more goes */
+#define WAIT_MARK_MS 4             /* beyond a round trip, until the server has read bulk; then more goes */
 #define WAIT_QUEUE_MS 250          /* what a window may queue on a thin line, beyond the round trip */
 #define WAIT_BUSY_MS 1000          /* a stream that is silent this long is idle, and not slow */
 #define WAIT_CONFIRM_MS 100        /* the loop reads its sockets between the last deadline and the verdict */
