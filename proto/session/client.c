@@ -12,6 +12,8 @@
 
 #include "proto/session/clientstate.h"
 
+#define ASK_AGAIN_MAX 7 /* round trips: over in seconds on the longest path */
+
 const char *client_cause_name(enum client_cause c)
 {
 	switch (c) {
@@ -134,6 +136,18 @@ void client_drained(struct client *c, size_t n)
 
 /* -- events of the mux -- */
 
+/* Windows grow by the shortest round trip. A busy start makes a near server look distant: then it
+ * is asked some times more. */
+static void client_on_pong(struct client *c, uint32_t ping_id)
+{
+	beat_pong(&c->beat, ping_id, c->now_ms);
+	mux_set_rtt(c->mux, c->beat.rtt_ms);
+	if (c->beat.rtt_ms < LIMIT_RTT_SHORT_MS || c->n_asked_again == ASK_AGAIN_MAX)
+		return;
+	c->n_asked_again++;
+	beat_probe(&c->beat, c->now_ms);
+}
+
 /* Translate one event of the mux. True: *ret_ev is an event. */
 static bool client_on_mux(struct client *c, const struct mux_event *me, struct client_event *ret_ev)
 {
@@ -157,10 +171,7 @@ static bool client_on_mux(struct client *c, const struct mux_event *me, struct c
 			return works_on_end(&c->works, me->user, me->kind == MUX_EV_RST, ret_ev);
 		client_on_control_end(c);
 		return false;
-	case MUX_EV_PONG:
-		beat_pong(&c->beat, me->ping_id, c->now_ms);
-		mux_set_rtt(c->mux, c->beat.rtt_ms);
-		return false;
+	case MUX_EV_PONG: client_on_pong(c, me->ping_id); return false;
 	case MUX_EV_GOAWAY:
 		if (c->goaway_due_ms == UINT64_MAX) /* a second one moves nothing */
 			c->goaway_due_ms = c->now_ms + WAIT_GOAWAY_MS;

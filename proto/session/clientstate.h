@@ -26,6 +26,7 @@ struct client {
 	struct login login;
 	struct beat beat;
 	uint64_t login_due_ms, login_held_ms, heartbeat_due_ms, goaway_due_ms;
+	unsigned n_asked_again;	  /* how far away the server is */
 	bool has_heard;		  /* any byte of the server */
 	bool is_login_confirming; /* the first of the two ticks of the verdict was there */
 	bool is_roster_due;	  /* roster_next() may have something */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_client.c - one client session against a server whose every message is written here. */
+#include "proto/wire/mframe.h"
 #include "tests/unit/clientkit.h"
 
 /* -- login -- */
@@ -32,6 +33,46 @@ static void test_first_ack_may_take_its_time_whatever_the_clock(void **state)
 	peer_accept(&p);
 	peer_expect(&p, "LOGIN 0;");
 	peer_deinit(&p);
+}
+
+/* How often a server is asked that answers each mux ping after @rtt_ms, the @near-th after 1 ms. */
+static unsigned pings_of_a_start(uint64_t rtt_ms, unsigned near)
+{
+	struct client_event ev;
+	uint8_t pong[MFRAME_LEN];
+	unsigned n_pings = 0;
+	struct mframe f;
+	struct span out;
+	struct peer p;
+
+	peer_init(&p, WIRE_V1, true);
+	p.c = client_free(p.c); /* its first ping is answered already */
+	assert_int_equal(client_new(&p.c, &p.params, &p.roster, p.now_ms), 0);
+	for (unsigned turn = 0; turn < 30; turn++) {
+		client_tick(p.c, p.now_ms);
+		for (out = client_drain(p.c); out.len > 0; out = client_drain(p.c)) {
+			assert_int_equal(mframe_decode(out.p, &f), 0);
+			client_drained(p.c, MFRAME_LEN + (f.type == MFRAME_DATA ? f.len : 0));
+			if (f.type != MFRAME_PING)
+				continue;
+			n_pings++;
+			p.now_ms += n_pings == near ? 1 : rtt_ms;
+			f.flags = MFRAME_ACK;
+			mframe_encode(&f, pong);
+			client_feed(p.c, span_of(pong, sizeof(pong)), p.now_ms);
+			assert_int_equal(client_next(p.c, &ev), CLIENT_E_MORE);
+		}
+	}
+	peer_deinit(&p);
+	return n_pings;
+}
+
+static void test_a_server_that_seems_distant_is_asked_some_times_more(void **state)
+{
+	(void) state;
+	assert_int_equal(pings_of_a_start(1, 0), 1);
+	assert_int_equal(pings_of_a_start(300, 0), 8);
+	assert_int_equal(pings_of_a_start(30, 3), 3); /* it was busy */
 }
 
 static void test_refused_login_names_the_servers_text(void **state)
@@ -485,6 +526,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_login_and_proxies_on_every_wire),
 		cmocka_unit_test(test_first_ack_may_take_its_time_whatever_the_clock),
+		cmocka_unit_test(test_a_server_that_seems_distant_is_asked_some_times_more),
 		cmocka_unit_test(test_refused_login_names_the_servers_text),
 		cmocka_unit_test(test_login_of_a_silent_server_ends_in_time),
 		cmocka_unit_test(test_a_hello_that_is_closed_unheard_is_told_from_other_ends),
