@@ -154,8 +154,8 @@ static void uplink_write(struct uplink *u)
 	conn_flush(&u->link.conn);
 	if (conn_n_queued(&u->link.conn) > 0)
 		u->n_run = 0;
-	else if (u->n_run < LIMIT_LINK_RUN)
-		u->n_run += n;
+	else if (n >= LIMIT_LINK_QUEUED - LIMIT_RECORD && u->n_run < LIMIT_LINK_RUN)
+		u->n_run += n; /* small messages would never fill it */
 }
 
 /* Move the machine's bytes to the connection while there is room. True: nothing is left to move. */

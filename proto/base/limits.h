@@ -22,7 +22,8 @@
 #define LIMIT_RTT_SHORT_MS 4               /* below it LIMIT_WINDOW_MIN carries 64 MB/s a stream: windows stay */
 #define LIMIT_STREAMS 4096                 /* default cap of concurrent streams */
 #define LIMIT_STREAMS_UNACKED 128          /* frps resets SYNs beyond a backlog of 256 */
-#define LIMIT_INFLIGHT (256 * 1024)        /* bulk not yet read by the server, for each ms of its distance */
+#define LIMIT_INFLIGHT (256 * 1024)        /* bulk behind a mark the server has not read, for each ms of its
+                                            * distance: one core of ours sends about as much in that time */
 #define LIMIT_RECORD (16384 - 128)         /* plaintext of one TLS record: header and body of frames leave together;
                                             * sealed it fits a LIMIT_CHUNK; mbedTLS 3.6 makes two of 16384 in TLS 1.3 */
 #define LIMIT_CTL (64 * 1024)              /* unsent window updates, pings, FINs: 5,461 frames */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inflight.h - how many bytes are on their way that the peer has not read yet. A queue in the
- * peer's socket delays small messages as one of ours does, and TCP does not tell of it: a mark (a
- * mux ping behind the data) is answered when all before it was read. Floor 2.
+/* inflight.h - how many bytes of bulk are on their way that the peer has not read yet. A queue in
+ * the peer's socket delays small messages as one of ours does, and TCP does not tell of it: a mark
+ * (a mux ping behind the data) is answered when all before it was read. Floor 2.
  *
  *   CLEAR --half the limit was sent--> MARKED --answer, or held back for too long--> CLEAR
  *
  * MARKED holds bulk back from the limit on, but not for longer than WAIT_MARK_MS more than a round
  * trip: an answer may be late for what is on the way back, and the way may have become longer. Then
- * the mark is given up, and the next one goes. So bulk always has a limit in such a time, 50 MB/s
- * at the least. The limit grows with each millisecond of the shortest round trip: a distant peer is
+ * the mark is given up, and the next one goes: bulk always has one limit in such a time, about 45
+ * MB/s. The limit grows with each millisecond of the shortest round trip: a distant peer is
  * left to TCP. Used by the mux only. */
 #pragma once
 #include <stdbool.h>
@@ -30,7 +30,7 @@ struct inflight {
 
 /* @max: bytes for each millisecond. */
 void inflight_init(struct inflight *f, size_t max);
-/* @n bytes of payload are on their way. */
+/* @n bytes of bulk are on their way. */
 void inflight_sent(struct inflight *f, size_t n);
 /* Should a mark go out now? With inflight_next_mark() as its id; inflight_marked() when it could.
  */

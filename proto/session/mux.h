@@ -34,8 +34,8 @@ struct mux_params {
 	size_t held_max;     /* bytes that wait for mux_consume(), of all streams together; 0:
 			      * LIMIT_HELD. Beyond, the stream whose user took nothing for the longest
 			      * time is reset */
-	size_t inflight_max; /* bulk the peer has not read, for each ms of the round trip, of a
-			      * client (inflight.h); 0: LIMIT_INFLIGHT */
+	size_t inflight_max; /* bulk behind a mark that the peer has not read, for each ms of the
+			      * round trip, of a client (inflight.h); 0: LIMIT_INFLIGHT */
 };
 
 enum mux_event_kind {

@@ -60,8 +60,9 @@ int mux_reserve(struct mux *m, struct mux_stream *s, uint8_t **ret_dst, size_t *
 	return 0;
 }
 
-/* @n bytes of payload are in the record. Only a client marks: its peer is the one whose reading can
- * stay behind, and a server's pings are counted. */
+/* @n bytes of bulk are in the record. Small messages that had a turn do not count: they could use
+ * up what bulk may send. Only a client marks: its peer is the one whose reading can stay behind,
+ * and a server's pings are counted. */
 static void mux_mark(struct mux *m, size_t n)
 {
 	struct mframe f = { .type = MFRAME_PING, .flags = MFRAME_SYN };
@@ -79,8 +80,8 @@ void mux_commit(struct mux *m, struct mux_stream *s, size_t n)
 	MUST(n <= s->send_credit);
 	record_commit(&m->record, s->id, n);
 	s->send_credit -= (uint32_t) n;
-	turn_used(&m->turn, s, n);
-	mux_mark(m, n);
+	if (s != m->turn.holder || !m->turn.is_fresh)
+		mux_mark(m, n);
 }
 
 int mux_write(struct mux *m, struct mux_stream *s, struct span data, size_t *ret_n)

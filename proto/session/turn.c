@@ -54,16 +54,8 @@ size_t turn_begin(struct turn *t, struct mux_stream *s)
 {
 	size_t quantum = s->is_bulk ? LIMIT_TURN : LIMIT_TURN_NEW;
 
-	t->left = s->is_bulk ? 0 : quantum;
+	t->is_fresh = !s->is_bulk;
 	s->is_bulk = true;
 	t->holder = s;
 	return quantum;
-}
-
-void turn_used(struct turn *t, struct mux_stream *s, size_t n)
-{
-	if (s != t->holder || n == 0)
-		return;
-	t->left -= n < t->left ? n : t->left;
-	s->is_bulk = t->left == 0;
 }

@@ -13,8 +13,8 @@ struct turn {
 	/* read-only */
 	size_t n_waiting;
 	struct mux_stream *holder; /* whose turn it is; NULL: nobody's */
+	bool is_fresh;		   /* that turn is one of a small message */
 	/* private */
-	size_t left; /* of the turn of a holder that was fresh; 0: it is bulk */
 	struct list fresh, bulk;
 };
 
@@ -31,5 +31,3 @@ bool turn_has_fresh(const struct turn *t);
 struct mux_stream *turn_pop(struct turn *t);
 /* Give the turn to @s. Returns how many bytes it may send. */
 size_t turn_begin(struct turn *t, struct mux_stream *s);
-/* @s has sent @n bytes. A turn that was cut short by the end of the record makes no bulk of it. */
-void turn_used(struct turn *t, struct mux_stream *s, size_t n);
