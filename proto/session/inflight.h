@@ -32,8 +32,7 @@ struct inflight {
 void inflight_init(struct inflight *f, size_t max);
 /* @n bytes of bulk are on their way. */
 void inflight_sent(struct inflight *f, size_t n);
-/* Should a mark go out now? With inflight_next_mark() as its id; inflight_marked() when it could.
- */
+/* Should a mark go out now? Its id is inflight_next_mark(); inflight_marked() when it could. */
 bool inflight_wants_mark(const struct inflight *f);
 uint32_t inflight_next_mark(const struct inflight *f);
 void inflight_marked(struct inflight *f, uint64_t now_ms);
