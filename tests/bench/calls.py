@@ -15,6 +15,8 @@ TRACEFS = pathlib.Path("/sys/kernel/tracing")
 # struct perf_event_attr as of its second version, which all kernels of today take.
 TYPE_TRACEPOINT, ATTR_SIZE, FLAG_INHERIT = 2, 72, 1 << 1
 FLAG_CLOEXEC = 1 << 3
+CLONE_NEWNS = 0x20000
+MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
 
 
 def open_counter(event, thread):
@@ -29,6 +31,16 @@ def open_counter(event, thread):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return fd
+
+
+def show_tracepoints():
+    """Mount what tells their numbers, seen by this process and its children alone. Where the kernel refuses, calls are counted
+    inexactly."""
+    if (TRACEFS / "events").is_dir():
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) == 0 and libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) == 0:
+        libc.mount(b"tracefs", os.fsencode(TRACEFS), b"tracefs", 0, None)
 
 
 class Calls:

@@ -8,7 +8,7 @@ from table import OURS, THEIRS, number
 
 ROW, LEFT, WIDTH, RIGHT, TOP = 18, 270, 520, 190, 64
 LOW, HIGH = 1 / 64, 4  # ratios outside are drawn at the border
-COLOURS = {"aim": "#1a7f37", "bar": "#58a65c", "even": "#d4a72c", "misses": "#cf4a3c", "": "#8c959f"}
+COLOURS = {"aim": "#1a7f37", "bar": "#58a65c", "even": "#d4a72c", "misses": "#cf4a3c", "inexact": "#8c959f", "": "#8c959f"}
 
 
 def x_of(ratio):

@@ -119,6 +119,8 @@ def summary(samples, has_wide_gcm=False):
         pairs = [pair for pair in by_round.values() if OURS in pair and THEIRS in pair]
         if pairs:
             lines.append(line_of(goal, pairs))
+            if not all(sample["figures"].get("is_exact", 1) for sample in samples if sample["row"] == goal.row):
+                lines[-1]["verdict"] = "inexact"
     return lines
 
 

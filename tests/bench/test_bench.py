@@ -121,6 +121,16 @@ def test_more_is_asked_of_the_wide_engine(has_wide_gcm, ours, verdict):
     assert line["verdict"] == verdict
 
 
+@pytest.mark.parametrize(("is_exact", "verdict"), [(1, "aim"), (0, "inexact")])
+def test_no_verdict_on_calls_that_were_not_all_counted(is_exact, verdict):
+    both = samples("per_event_spread", [1.3], [4], "calls")
+    for sample in both:
+        sample["figures"]["is_exact"] = is_exact
+    (line,) = table.summary(both)
+    assert line["verdict"] == verdict
+    xml.etree.ElementTree.fromstring(svg.picture([line], "", ""))
+
+
 def test_round_with_one_client_only_is_left_out():
     assert table.summary(samples("start_ms", [1], [])) == []
     (line,) = table.summary(samples("start_ms", [1, 5], [2]))
