@@ -65,16 +65,21 @@ static bool has_ghost(const struct sim *s, const struct agent *a)
 	return false;
 }
 
-/* Was a proxy refused, or is an answer due that may never come? */
-static bool is_asking(const struct agent *a)
+/* How often may a proxy have to be asked for again? Once when it was refused; twice when an answer is
+ * due that may never come: the next one is taken for that, and the ask it belongs to is late, too. */
+static unsigned n_asks_left(const struct agent *a)
 {
-	for (size_t i = 0; i < AGENT_N_PROXIES; i++) {
+	unsigned n = 0;
+
+	for (size_t i = 0; i < AGENT_N_PROXIES && n < 2; i++) {
 		const struct roster_entry *e = &a->roster.entries[i];
 
-		if (e->n_refused > 0 || e->n_stale > 0 || e->state == ROSTER_STATE_ASKED)
-			return true;
+		if (e->n_stale > 0 || e->state == ROSTER_STATE_ASKED)
+			n = 2;
+		else if (e->n_refused > 0)
+			n = 1;
 	}
-	return false;
+	return n;
 }
 
 /* In what time must @a be up again, now that all is well but for what is dead already? */
@@ -106,8 +111,7 @@ static uint64_t agent_bound_ms(const struct sim *s, const struct agent *a)
 		bound_ms += WAIT_LOGIN_HELD_MS + BACK_NETWORK_MS;
 	if (a->conn != NULL && (a->conn->harm & HARM_EVICTION) != 0)
 		bound_ms += BACK_REFUSED_MS;
-	if (is_asking(a))
-		bound_ms += WAIT_PROXY_RESP_MS + BACK_PROXY_MS;
+	bound_ms += n_asks_left(a) * (WAIT_PROXY_RESP_MS + BACK_PROXY_MS);
 	return bound_ms;
 }
 
