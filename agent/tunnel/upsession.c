@@ -142,9 +142,14 @@ void uplink_pump(struct uplink *u)
 
 /* -- its bytes, to the connection -- */
 
+static bool uplink_is_wide(const struct uplink *u)
+{
+	return u->n_run >= LIMIT_LINK_RUN;
+}
+
 static size_t uplink_queue_max(const struct uplink *u)
 {
-	return u->n_run < LIMIT_LINK_RUN ? LIMIT_LINK_QUEUED : LIMIT_LINK_BATCH;
+	return uplink_is_wide(u) ? LIMIT_LINK_BATCH : LIMIT_LINK_QUEUED;
 }
 
 static void uplink_write(struct uplink *u)
@@ -154,28 +159,38 @@ static void uplink_write(struct uplink *u)
 	conn_flush(&u->link.conn);
 	if (conn_n_queued(&u->link.conn) > 0)
 		u->n_run = 0;
-	else if (n >= LIMIT_LINK_QUEUED - LIMIT_RECORD && u->n_run < LIMIT_LINK_RUN)
+	else if (n >= LIMIT_LINK_QUEUED - LIMIT_RECORD && !uplink_is_wide(u))
 		u->n_run += n; /* small messages would never fill it */
+	client_set_wide(u->client, uplink_is_wide(u));
 }
 
-/* Move the machine's bytes to the connection while there is room. True: nothing is left to move. */
-static bool uplink_drain(struct uplink *u)
+/* Move the machine's bytes to the connection while there is room. 0: nothing is left to move, or
+ * UPLINK_E_FULL: first what was moved is written, or UPLINK_E_LOST. */
+enum { UPLINK_E_FULL = 1, UPLINK_E_LATER = 2, UPLINK_E_LOST = 3 };
+static int uplink_drain(struct uplink *u)
 {
+	struct conn *conn = &u->link.conn;
+	bool is_batch = false;
 	struct span out;
+	size_t n_now;
 	int err;
 
-	while ((out = client_drain(u->client)).len > 0) {
-		if (conn_n_queued(&u->link.conn) >= uplink_queue_max(u) - LIMIT_RECORD)
-			return false;
-		out = span_head(out, LIMIT_RECORD);
-		err = conn_send(&u->link.conn, out);
+	while (!is_batch && (out = client_drain(u->client)).len > 0) {
+		if (conn_n_queued(conn) >= uplink_queue_max(u) - LIMIT_RECORD)
+			return UPLINK_E_FULL;
+		/* without TLS it leaves from where it is */
+		is_batch = conn->tls == NULL && uplink_is_wide(u) && conn_n_queued(conn) == 0 &&
+			   out.len > LIMIT_RECORD;
+		if (!is_batch)
+			out = span_head(out, LIMIT_RECORD);
+		err = is_batch ? conn_write(conn, out, &n_now) : conn_send(conn, out);
 		if (err < 0)
 			client_lost(u->client, err == -ENOMEM ? "out of memory" : "TLS is broken");
 		if (err != 0)
-			return false;
+			return UPLINK_E_LOST;
 		client_drained(u->client, out.len);
 	}
-	return true;
+	return is_batch ? UPLINK_E_FULL : 0;
 }
 
 /* Give turns to those who wait. True: somebody had one. */
@@ -195,30 +210,31 @@ static bool uplink_give_turns(struct uplink *u)
 }
 
 /* Send what this turn of the loop has produced, control first; then as many turns of bulk as the
- * socket takes, a bounded number of records. */
-static void uplink_flush(struct uplink *u)
+ * socket takes, a bounded number of records. True: there is more, and the timer goes on with it. */
+static bool uplink_flush(struct uplink *u)
 {
 	size_t n = 0;
-	bool is_more = true;
+	int err = UPLINK_E_FULL;
 
-	while (is_more && n < FLUSH_RECORDS * LIMIT_RECORD) {
+	while (err == UPLINK_E_FULL && n < FLUSH_RECORDS * LIMIT_RECORD) {
 		n += uplink_queue_max(u);
-		is_more = false;
-		while (uplink_drain(u)) {
-			is_more = uplink_give_turns(u);
-			if (!is_more)
-				break;
-		}
+		while ((err = uplink_drain(u)) == 0 && uplink_give_turns(u))
+			;
 		uplink_write(u);
-		is_more = conn_n_queued(&u->link.conn) == 0 && client_drain(u->client).len > 0;
+		if (conn_n_queued(&u->link.conn) > 0)
+			err = UPLINK_E_LATER; /* when that has left */
 	}
-	if (is_more)
-		timer_set(&u->timer, loop_now_ms(u->loop)); /* first a look at other sockets */
+	if (err != UPLINK_E_FULL)
+		return false;
+	loop_task_cancel(&u->flush); /* asked for by those who had turns: */
+	timer_set(&u->timer, loop_now_ms(u->loop)); /* first a look at other sockets */
+	return true;
 }
 
 void uplink_on_flush(struct loop_task *t)
 {
 	struct uplink *u = container_of(t, struct uplink, flush);
+	bool is_more;
 
 	if (u->client == NULL) {
 		uplink_closed(u);
@@ -226,12 +242,12 @@ void uplink_on_flush(struct loop_task *t)
 	}
 	proxyset_sweep(&u->proxies);
 	uplink_arm(u);
-	uplink_flush(u);
+	is_more = uplink_flush(u);
 	if (u->state == UPLINK_STATE_LEAVING && client_n_joined(u->client) == 0 &&
 	    list_is_empty(&u->users.all) && list_is_empty(&u->solos.solos))
 		client_bye(u->client);
 	uplink_hear(u);
-	if (u->client != NULL && conn_n_queued(&u->link.conn) == 0 &&
+	if (u->client != NULL && !is_more && conn_n_queued(&u->link.conn) == 0 &&
 	    client_drain(u->client).len > 0)
 		loop_task_queue(u->loop, &u->flush); /* what was heard has made more */
 }
@@ -249,7 +265,7 @@ bool uplink_make_room(void *arg)
 {
 	struct uplink *u = arg;
 
-	if (!uplink_drain(u))
+	if (uplink_drain(u) == UPLINK_E_FULL)
 		uplink_write(u);
-	return uplink_drain(u);
+	return uplink_drain(u) == 0;
 }

@@ -22,12 +22,15 @@
 #define LIMIT_RTT_SHORT_MS 4               /* below it LIMIT_WINDOW_MIN carries 64 MB/s a stream: windows stay */
 #define LIMIT_STREAMS 4096                 /* default cap of concurrent streams */
 #define LIMIT_STREAMS_UNACKED 128          /* frps resets SYNs beyond a backlog of 256 */
-#define LIMIT_INFLIGHT (256 * 1024)        /* bulk behind a mark the server has not read, for each ms of its
+#define LIMIT_INFLIGHT (240 * 1024)        /* bulk behind a mark the server has not read, for each ms of its
                                             * distance: one core of ours sends about as much in that time */
 #define LIMIT_RECORD (16384 - 128)         /* plaintext of one TLS record: header and body of frames leave together;
                                             * sealed it fits a LIMIT_CHUNK; mbedTLS 3.6 makes two of 16384 in TLS 1.3 */
+#define LIMIT_BATCH (8 * LIMIT_RECORD)     /* frames that leave together while the server takes all: one write, and one
+                                            * read of a busy service, cost less than eight */
 #define LIMIT_CTL (64 * 1024)              /* unsent window updates, pings, FINs: 5,461 frames */
-#define LIMIT_TURN 16384                   /* bytes a bulk stream may send before the next one's turn */
+#define LIMIT_TURN 16384                   /* bytes a bulk stream may send before the next one's turn; while the
+                                            * server takes all: LIMIT_BATCH */
 #define LIMIT_TURN_NEW 4096                /* bytes of a stream that just became busy (small messages first) */
 #define LIMIT_PINGS_PER_S 100              /* a server that pings more often is closed */
 #define LIMIT_BUDGET (56 * 1024 * 1024)    /* credit above LIMIT_WINDOW_MIN granted to all streams together;
@@ -90,8 +93,8 @@
 #define LIMIT_CHUNK (16384 - 16)                 /* unit of the write queues: four pages with malloc's head */
 #define LIMIT_SEAL 512                           /* more than TLS adds to one record */
 #define LIMIT_LINK_QUEUED (2 * 16 * 1024 + 4096) /* two TLS records unsent, then nothing more is encrypted */
-#define LIMIT_LINK_BATCH (8 * 16 * 1024 + 4096)  /* the same while the socket has taken all of the last LIMIT_LINK_RUN
-                                                  * bytes: few large writes cost less than many */
+#define LIMIT_LINK_BATCH (8 * 16 * 1024 + 4096)  /* the same, for a LIMIT_BATCH, while the socket has taken all of the
+                                                  * last LIMIT_LINK_RUN bytes */
 #define LIMIT_LINK_RUN (1024 * 1024)             /* 8 s at 1 Mbit/s: its socket is full long before */
 #define LIMIT_UNSENT (64 * 1024)                 /* in the kernel on the way to the server: 0.5 s at 1 Mbit/s */
 #define LIMIT_LOCAL_UNREAD (256 * 1024)          /* in the kernel, of a service on this machine: more goes cold */

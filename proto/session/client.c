@@ -134,6 +134,12 @@ void client_drained(struct client *c, size_t n)
 		mux_drained(c->mux, n);
 }
 
+void client_set_wide(struct client *c, bool is_wide)
+{
+	if (c->mux != NULL)
+		mux_set_wide(c->mux, is_wide);
+}
+
 /* -- events of the mux -- */
 
 /* Windows grow by the shortest round trip. A busy start makes a near server look distant: then it

@@ -103,6 +103,8 @@ void client_lost(struct client *c, const char *text);
 /* Bytes for the server (see mux_drain). */
 struct span client_drain(struct client *c);
 void client_drained(struct client *c, size_t n);
+/* Does the server take all that is sent, at once (see mux_set_wide)? */
+void client_set_wide(struct client *c, bool is_wide);
 
 uint64_t client_deadline(const struct client *c);
 /* Deadlines, pings, pending work connections, proxies to ask for. Call at the deadline, then

@@ -4,7 +4,8 @@
  * GLOSSARY
  * credit     bytes one side may still send on a stream (yamux: window); at first LIMIT_WINDOW_MIN
  * grant      giving the peer credit back after its bytes were consumed
- * record     up to LIMIT_RECORD bytes of frames that leave together: one TLS record, one write
+ * record     frames that leave together: up to LIMIT_RECORD bytes of them, which are one record of
+ *            TLS, or LIMIT_BATCH while the peer takes all we send (mux_set_wide())
  * ctl        the small queue of pings, window updates, SYNs and urgent data: leaves before records
  * turn       the right of one stream to fill the record, given in the order of mux_turn()
  * lingering  a stream we finished and gave up while the peer's FIN is still due
@@ -100,7 +101,7 @@ void mux_forget(struct mux *m, struct mux_stream *s);
 
 /* -- up: to the peer -- */
 
-/* Memory for the next bytes of the stream, 1..LIMIT_TURN of them, inside the open record; valid
+/* Memory for the next bytes of the stream, 1..LIMIT_BATCH of them, inside the open record; valid
  * until any other call on @m. 0, MUX_E_CREDIT, MUX_E_ROOM or MUX_E_CLOSED; after CREDIT and ROOM
  * the stream is queued for a turn. */
 int mux_reserve(struct mux *m, struct mux_stream *s, uint8_t **ret_dst, size_t *ret_cap);
@@ -125,6 +126,11 @@ void mux_goaway(struct mux *m, uint32_t code);
 int mux_turn(struct mux *m, struct mux_stream **ret_s, void **ret_user, size_t *ret_quantum);
 /* Queue the stream for a turn. */
 void mux_want(struct mux *m, struct mux_stream *s);
+
+/* Does the peer take all that is sent, at once? Then records and turns of bulk are long
+ * (LIMIT_BATCH), else short (LIMIT_RECORD and LIMIT_TURN, as at first): nothing can overtake a
+ * record. */
+void mux_set_wide(struct mux *m, bool is_wide);
 
 /* The next bytes to send, ctl first; empty when there are none. Valid until any other call
  * on @m. */

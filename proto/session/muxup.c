@@ -165,6 +165,12 @@ int mux_turn(struct mux *m, struct mux_stream **ret_s, void **ret_user, size_t *
 	return MUX_E_MORE;
 }
 
+void mux_set_wide(struct mux *m, bool is_wide)
+{
+	record_set_max(&m->record, is_wide ? LIMIT_BATCH : LIMIT_RECORD);
+	m->turn.quantum = is_wide ? LIMIT_BATCH : LIMIT_TURN;
+}
+
 /* Write due frames to ctl while they fit. */
 static void mux_emit(struct mux *m)
 {

@@ -9,6 +9,7 @@
 void record_init(struct record *r)
 {
 	buf_init(&r->ctl, LIMIT_CTL);
+	r->max = LIMIT_RECORD;
 	r->len = 0;
 	r->sent = 0;
 }
@@ -16,6 +17,12 @@ void record_init(struct record *r)
 void record_deinit(struct record *r)
 {
 	buf_deinit(&r->ctl);
+}
+
+void record_set_max(struct record *r, size_t max)
+{
+	MUST(max >= LIMIT_RECORD && max <= LIMIT_BATCH);
+	r->max = max;
 }
 
 int record_add_ctl(struct record *r, const struct mframe *f, size_t reserve)
@@ -50,7 +57,7 @@ int record_add_urgent(struct record *r, uint32_t stream_id, struct span data)
 
 bool record_add_tail(struct record *r, const struct mframe *f)
 {
-	if (r->sent > 0 || r->len + MFRAME_LEN > LIMIT_RECORD)
+	if (r->sent > 0 || r->len + MFRAME_LEN > r->max)
 		return false;
 	mframe_encode(f, r->bytes + r->len);
 	r->len += MFRAME_LEN;
@@ -61,9 +68,9 @@ size_t record_reserve(struct record *r, uint8_t **ret_dst)
 {
 	size_t room;
 
-	if (r->sent > 0 || r->len + 2 * MFRAME_LEN + RECORD_MIN_ROOM > LIMIT_RECORD)
+	if (r->sent > 0 || r->len + 2 * MFRAME_LEN + RECORD_MIN_ROOM > r->max)
 		return 0;
-	room = LIMIT_RECORD - r->len - 2 * MFRAME_LEN;
+	room = r->max - r->len - 2 * MFRAME_LEN;
 	*ret_dst = r->bytes + r->len + MFRAME_LEN;
 	return room;
 }
@@ -72,7 +79,7 @@ void record_commit(struct record *r, uint32_t stream_id, size_t n)
 {
 	struct mframe f = { .type = MFRAME_DATA, .stream_id = stream_id, .len = (uint32_t) n };
 
-	MUST(r->sent == 0 && r->len + MFRAME_LEN + n <= LIMIT_RECORD);
+	MUST(r->sent == 0 && r->len + MFRAME_LEN + n <= LIMIT_BATCH);
 	if (n == 0)
 		return;
 	mframe_encode(&f, r->bytes + r->len);

@@ -21,15 +21,18 @@
 #define RECORD_FOR_PINGS 4096
 
 struct record {
-	/* private; invariants: sent <= len <= LIMIT_RECORD; sent > 0 only while it is being taken
+	/* private; invariants: sent <= len <= LIMIT_BATCH; sent > 0 only while it is being taken
 	 * away */
 	struct buf ctl;
+	size_t max; /* no frame is added beyond it */
 	size_t len, sent;
-	uint8_t bytes[LIMIT_RECORD];
+	uint8_t bytes[LIMIT_BATCH];
 };
 
 void record_init(struct record *r);
 void record_deinit(struct record *r);
+/* From now on it holds @max bytes, LIMIT_RECORD (as at first) to LIMIT_BATCH. */
+void record_set_max(struct record *r, size_t max);
 
 /* Add a frame without payload to ctl. 0, -ENOMEM or BUF_E_FULL. @reserve bytes of ctl stay free for
  * more urgent ones. */

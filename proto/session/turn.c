@@ -8,6 +8,7 @@ void turn_init(struct turn *t)
 {
 	t->n_waiting = 0;
 	t->holder = NULL;
+	t->quantum = LIMIT_TURN;
 	list_init(&t->fresh);
 	list_init(&t->bulk);
 }
@@ -52,7 +53,7 @@ struct mux_stream *turn_pop(struct turn *t)
 
 size_t turn_begin(struct turn *t, struct mux_stream *s)
 {
-	size_t quantum = s->is_bulk ? LIMIT_TURN : LIMIT_TURN_NEW;
+	size_t quantum = s->is_bulk ? t->quantum : LIMIT_TURN_NEW;
 
 	t->is_fresh = !s->is_bulk;
 	s->is_bulk = true;

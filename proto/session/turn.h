@@ -14,6 +14,8 @@ struct turn {
 	size_t n_waiting;
 	struct mux_stream *holder; /* whose turn it is; NULL: nobody's */
 	bool is_fresh;		   /* that turn is one of a small message */
+	/* of bulk: bytes of one turn, LIMIT_TURN at first; its owner may change it */
+	size_t quantum;
 	/* private */
 	struct list fresh, bulk;
 };

@@ -23,7 +23,7 @@ struct fuzz_handle {
 
 struct fuzz_mux {
 	struct mux *m;
-	bool is_server, is_dead;
+	bool is_server, is_wide, is_dead;
 	struct fuzz_handle handles[FUZZ_HANDLES];
 	uint64_t now_ms;
 	/* what was sent: by stream id % 4096, enough for what one input can open */
@@ -168,10 +168,10 @@ static inline void fuzz_turn(struct fuzz_mux *f, size_t n)
 	if (mux_turn(f->m, &s, &user, &quantum) != 0)
 		return;
 	(void) fuzz_of(f, s);
-	MUST(quantum == LIMIT_TURN || quantum == LIMIT_TURN_NEW);
+	MUST(quantum == (f->is_wide ? LIMIT_BATCH : LIMIT_TURN) || quantum == LIMIT_TURN_NEW);
 	if (mux_reserve(f->m, s, &dst, &cap) != 0)
 		return;
-	MUST(cap >= 1 && cap <= LIMIT_TURN);
+	MUST(cap >= 1 && cap <= (f->is_wide ? LIMIT_BATCH : LIMIT_RECORD));
 	n = n < cap ? n : cap;
 	memset(dst, 1, n);
 	mux_commit(f->m, s, n);
@@ -206,7 +206,11 @@ static inline void fuzz_user(struct fuzz_mux *f, uint8_t what, uint8_t which, ui
 		h->unconsumed = 0;
 		break;
 	case 6: mux_want(f->m, h->s); break;
-	default: (void) mux_ping(f->m, n); break; /* may be refused */
+	default:
+		(void) mux_ping(f->m, n); /* may be refused */
+		f->is_wide = n % 4 == 0;
+		mux_set_wide(f->m, f->is_wide);
+		break;
 	}
 }
 

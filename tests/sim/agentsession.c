@@ -368,6 +368,7 @@ void agent_pump(struct agent *a)
 
 	if (a->client == NULL || agent_is_paused(a))
 		return;
+	client_set_wide(a->client, env_chance(a->env, 50));
 	for (unsigned n = 0; has_sent || client_deadline(a->client) <= a->env->now_ms; n++) {
 		PROMISE(a->env, n < 100000);
 		if (client_deadline(a->client) <= a->env->now_ms) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/base/bytes.h"
+#include "proto/base/limits.h"
 
 #define FLOW_BLOCK 256
 
@@ -188,7 +189,7 @@ static bool flow_send(struct flow *f, size_t max)
 
 		if (f->ops->reserve(f->owner, f->handle, &dst, &cap) != 0)
 			return false; /* queued for a turn */
-		PROMISE(f->env, cap >= 1 && cap <= 16384);
+		PROMISE(f->env, cap >= 1 && cap <= LIMIT_BATCH);
 		cap = cap < max ? cap : max;
 		cap = cap < f->tx_ready - f->tx ? cap : f->tx_ready - f->tx;
 		n_head = flow_is_user(f) && f->tx < FLOW_HEAD ? FLOW_HEAD - f->tx : 0;

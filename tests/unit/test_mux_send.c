@@ -188,6 +188,64 @@ static void test_record_is_never_longer_than_a_tls_record(void **state)
 	fixture_deinit(&f);
 }
 
+static void test_wide_record_is_one_turn_and_one_frame(void **state)
+{
+	struct mux_stream *s, *turn;
+	struct fixture f;
+	size_t quantum;
+	struct buf out;
+	void *user;
+
+	(void) state;
+	fixture_init(&f, false);
+	s = open_acked(&f);
+	drain_all(&f);
+	mux_set_wide(f.m, true);
+	mux_want(f.m, s);
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), 0);
+	assert_int_equal(quantum, LIMIT_TURN_NEW); /* small messages stay what they are */
+	mux_want(f.m, s);
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), 0);
+	assert_int_equal(quantum, LIMIT_BATCH);
+	assert_int_equal(send_bulk(f.m, s, 200000, MUX_E_ROOM), LIMIT_BATCH - 2 * MFRAME_LEN);
+	buf_init(&out, 1 << 20);
+	kit_drain(f.m, 1000, &out);
+	assert_int_equal(buf_len(&out), LIMIT_BATCH); /* with the mark behind it */
+	f.log->len = 0;
+	kit_frames(&out, f.log);
+	kit_expect_events(f.log, "data 1 130024;Sping 0 2147483649;");
+	buf_deinit(&out);
+	fixture_deinit(&f);
+}
+
+static void test_record_that_became_narrow_takes_nothing_more(void **state)
+{
+	struct mux_stream *s, *turn;
+	struct fixture f;
+	size_t quantum, cap;
+	uint8_t *dst;
+	void *user;
+
+	(void) state;
+	fixture_init(&f, false);
+	s = open_acked(&f);
+	drain_all(&f);
+	mux_set_wide(f.m, true);
+	assert_int_equal(send_bulk(f.m, s, 50000, 0), 50000);
+	mux_set_wide(f.m, false);
+	assert_int_equal(mux_reserve(f.m, s, &dst, &cap), MUX_E_ROOM);
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), MUX_E_MORE);
+	mux_fin(f.m, s); /* waits for its turn */
+	kit_expect_sent(f.m, "data 1 50000;");
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), MUX_E_MORE);
+	kit_expect_sent(f.m, "Fwin 1 0;");
+	s = open_acked(&f);
+	drain_all(&f);
+	assert_int_equal(send_bulk(f.m, s, 50000, MUX_E_ROOM), LIMIT_RECORD - 2 * MFRAME_LEN);
+	assert_int_equal(mux_turn(f.m, &turn, &user, &quantum), MUX_E_MORE); /* no room yet */
+	fixture_deinit(&f);
+}
+
 static void test_control_bytes_leave_before_payload(void **state)
 {
 	struct mux_stream *control, *s;
@@ -584,6 +642,8 @@ int main(void)
 		cmocka_unit_test(test_header_and_body_leave_in_one_record),
 		cmocka_unit_test(test_a_record_under_way_is_never_interleaved),
 		cmocka_unit_test(test_record_is_never_longer_than_a_tls_record),
+		cmocka_unit_test(test_wide_record_is_one_turn_and_one_frame),
+		cmocka_unit_test(test_record_that_became_narrow_takes_nothing_more),
 		cmocka_unit_test(test_control_bytes_leave_before_payload),
 		cmocka_unit_test(test_urgent_bytes_wait_behind_their_syn_and_leave_room_for_pings),
 		cmocka_unit_test(test_grants_that_nobody_reads_leave_room_for_pings),
