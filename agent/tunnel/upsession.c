@@ -226,7 +226,7 @@ static bool uplink_flush(struct uplink *u)
 	}
 	if (err != UPLINK_E_FULL)
 		return false;
-	loop_task_cancel(&u->flush); /* asked for by those who had turns: */
+	loop_task_cancel(&u->flush);		    /* asked for by those who had turns: */
 	timer_set(&u->timer, loop_now_ms(u->loop)); /* first a look at other sockets */
 	return true;
 }

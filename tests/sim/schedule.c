@@ -65,8 +65,9 @@ static bool has_ghost(const struct sim *s, const struct agent *a)
 	return false;
 }
 
-/* How often may a proxy have to be asked for again? Once when it was refused; twice when an answer is
- * due that may never come: the next one is taken for that, and the ask it belongs to is late, too. */
+/* How often may a proxy have to be asked for again? Once when it was refused; twice when an answer
+ * is due that may never come: the next one is taken for that, and the ask it belongs to is late,
+ * too. */
 static unsigned n_asks_left(const struct agent *a)
 {
 	unsigned n = 0;
