@@ -16,7 +16,9 @@
 #include "proto/base/limits.h"
 #include "proto/wire/proxyhdr.h"
 
-#define BURST (2 * LIMIT_TURN) /* bytes one wake-up may send before others get their turn */
+#define BURST                                                                               \
+	(2 * LIMIT_TURN) /* who has read as much at one wake-up gets no more without a turn \
+			  */
 
 struct relay {
 	struct end_user user;

@@ -164,33 +164,43 @@ static void uplink_write(struct uplink *u)
 	client_set_wide(u->client, uplink_is_wide(u));
 }
 
+/* Has the connection room for the next of @len bytes? What does not fit as a whole is not begun
+ * behind others: nothing could overtake it. */
+static bool uplink_has_room(const struct uplink *u, size_t len)
+{
+	size_t n = conn_n_queued(&u->link.conn), max = uplink_queue_max(u);
+
+	return n == 0 || (n < max - LIMIT_RECORD && (len <= LIMIT_RECORD || len < max - n));
+}
+
 /* Move the machine's bytes to the connection while there is room. 0: nothing is left to move, or
  * UPLINK_E_FULL: first what was moved is written, or UPLINK_E_LOST. */
 enum { UPLINK_E_FULL = 1, UPLINK_E_LATER = 2, UPLINK_E_LOST = 3 };
 static int uplink_drain(struct uplink *u)
 {
 	struct conn *conn = &u->link.conn;
-	bool is_batch = false;
+	bool is_whole = false;
 	struct span out;
 	size_t n_now;
 	int err;
 
-	while (!is_batch && (out = client_drain(u->client)).len > 0) {
-		if (conn_n_queued(conn) >= uplink_queue_max(u) - LIMIT_RECORD)
+	while (!is_whole && (out = client_drain(u->client)).len > 0) {
+		if (!uplink_has_room(u, out.len))
 			return UPLINK_E_FULL;
-		/* without TLS it leaves from where it is */
-		is_batch = conn->tls == NULL && uplink_is_wide(u) && conn_n_queued(conn) == 0 &&
-			   out.len > LIMIT_RECORD;
-		if (!is_batch)
-			out = span_head(out, LIMIT_RECORD);
-		err = is_batch ? conn_write(conn, out, &n_now) : conn_send(conn, out);
+		/* without TLS a long record leaves from where it is */
+		is_whole = u->server.tls == NULL && out.len > LIMIT_RECORD && uplink_is_wide(u) &&
+			   conn_n_queued(conn) == 0;
+		out = span_head(out, is_whole ? LIMIT_BATCH : LIMIT_RECORD);
+		err = is_whole ? conn_write(conn, out, &n_now) : conn_send(conn, out);
+		if (err > 0 && conn_n_queued(conn) > 0)
+			return UPLINK_E_FULL;
 		if (err < 0)
 			client_lost(u->client, err == -ENOMEM ? "out of memory" : "TLS is broken");
 		if (err != 0)
 			return UPLINK_E_LOST;
 		client_drained(u->client, out.len);
 	}
-	return is_batch ? UPLINK_E_FULL : 0;
+	return is_whole ? UPLINK_E_FULL : 0;
 }
 
 /* Give turns to those who wait. True: somebody had one. */

@@ -119,6 +119,8 @@ struct client *client_free(struct client *c)
 
 struct span client_drain(struct client *c)
 {
+	if (c->state == CLIENT_STATE_DEAD)
+		return span_of(NULL, 0);
 	if (c->mux == NULL)
 		return chan_out(&c->chan);
 	client_flush_control(c);

@@ -100,7 +100,7 @@ int client_next(struct client *c, struct client_event *ret_ev);
 /* The connection ended (EOF or error @text): DEAD follows from client_next(). */
 void client_lost(struct client *c, const char *text);
 
-/* Bytes for the server (see mux_drain). */
+/* Bytes for the server (see mux_drain); none of a session that is over. */
 struct span client_drain(struct client *c);
 void client_drained(struct client *c, size_t n);
 /* Does the server take all that is sent, at once (see mux_set_wide)? */

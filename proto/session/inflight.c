@@ -49,10 +49,20 @@ bool inflight_pong(struct inflight *f, uint32_t id, uint64_t now_ms)
 	return true;
 }
 
+size_t inflight_left(const struct inflight *f)
+{
+	size_t most = f->max / 2;
+
+	if (f->is_marked && (f->rtt_ms == 0 || f->rtt_ms > SIZE_MAX / f->max))
+		return SIZE_MAX;
+	if (f->is_marked)
+		most = f->max * f->rtt_ms;
+	return f->n_sent < most ? most - f->n_sent : 0;
+}
+
 bool inflight_is_full(const struct inflight *f)
 {
-	/* as a quotient: a round trip may be any number */
-	return f->is_marked && f->rtt_ms != 0 && f->n_sent / f->max >= f->rtt_ms;
+	return f->is_marked && inflight_left(f) == 0;
 }
 
 void inflight_tick(struct inflight *f, uint64_t now_ms)

@@ -40,6 +40,8 @@ void inflight_marked(struct inflight *f, uint64_t now_ms);
 bool inflight_pong(struct inflight *f, uint32_t id, uint64_t now_ms);
 /* A round trip was measured otherwise; 0: it was not. */
 void inflight_set_rtt(struct inflight *f, uint64_t rtt_ms);
+/* How many bytes of bulk may go until a mark is due, or bulk must wait; SIZE_MAX: any number. */
+size_t inflight_left(const struct inflight *f);
 /* Must bulk wait for the answer? */
 bool inflight_is_full(const struct inflight *f);
 void inflight_tick(struct inflight *f, uint64_t now_ms);

@@ -42,7 +42,7 @@ void mux_want(struct mux *m, struct mux_stream *s)
 
 int mux_reserve(struct mux *m, struct mux_stream *s, uint8_t **ret_dst, size_t *ret_cap)
 {
-	size_t room = 0;
+	size_t room = 0, left;
 
 	if (m->why != NULL || s->is_reset || s->up != STREAM_UP_OPEN)
 		return MUX_E_CLOSED;
@@ -56,6 +56,9 @@ int mux_reserve(struct mux *m, struct mux_stream *s, uint8_t **ret_dst, size_t *
 		mux_want(m, s);
 		return MUX_E_ROOM;
 	}
+	left = inflight_left(&m->inflight);
+	left = left > LIMIT_BATCH / 2 ? left : LIMIT_BATCH / 2; /* short turns may go beyond */
+	room = room < left ? room : left;
 	*ret_cap = room < s->send_credit ? room : s->send_credit;
 	return 0;
 }

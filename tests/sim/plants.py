@@ -34,8 +34,8 @@ PLANTS = {
     ),
     # bulk waits for an answer although none is due
     "stuck_bulk": (
-        "\treturn f->is_marked && f->rtt_ms != 0 &&",
-        "\treturn f->rtt_ms != 0 &&",
+        "\treturn f->is_marked && inflight_left(f) == 0;",
+        "\treturn inflight_left(f) == 0;",
     ),
     # a reset is taken for the end of the data
     "reset_as_end": (

@@ -117,6 +117,51 @@ static void test_bulk_waits_until_the_peer_has_read(void **state)
 	fixture_deinit(&f);
 }
 
+/* What a service has for each turn is any number of bytes. */
+static void test_long_turns_end_near_the_limit(void **state)
+{
+	/* behind the mark before, with the next mark, and behind that */
+	const size_t most = 2 * LIMIT_INFLIGHT + 3 * (LIMIT_BATCH / 2);
+	size_t n_marked = 0, n_behind = 0, n_worst = 0, quantum, cap;
+	struct sent sent = { 0 };
+	struct mux_stream *s, *turn;
+	uint32_t seed = 1;
+	struct fixture f;
+	uint8_t *dst;
+	void *user;
+
+	(void) state;
+	s = start_at(&f, 1);
+	mux_set_wide(f.m, true);
+	for (int i = 0; i < 3000; i++) {
+		unsigned n_marks = sent.n_marks;
+
+		mux_want(f.m, s);
+		if (mux_turn(f.m, &turn, &user, &quantum) != 0) {
+			answer(&f, sent.mark);
+			n_marked = 0;
+			kit_window(&f.in, 0, mux_stream_id(s), (uint32_t) n_behind);
+			kit_feed(f.m, &f.in, f.log);
+			continue;
+		}
+		assert_int_equal(mux_reserve(f.m, s, &dst, &cap), 0);
+		seed = seed * 1664525 + 1013904223;
+		cap = cap < seed >> 14 ? cap : seed >> 14;
+		memset(dst, 'x', cap);
+		mux_commit(f.m, s, cap);
+		drain_noting(f.m, &sent);
+		n_behind += cap;
+		if (sent.n_marks > n_marks) {
+			n_marked += n_behind;
+			n_behind = 0;
+		}
+		n_worst = n_worst > n_marked + n_behind ? n_worst : n_marked + n_behind;
+	}
+	assert_in_range(n_worst, LIMIT_INFLIGHT, most);
+	assert_true(sent.n_marks > 500);
+	fixture_deinit(&f);
+}
+
 static void test_small_messages_pass_bulk_that_waits(void **state)
 {
 	struct fixture f;
@@ -349,6 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bulk_waits_until_the_peer_has_read),
+		cmocka_unit_test(test_long_turns_end_near_the_limit),
 		cmocka_unit_test(test_small_messages_pass_bulk_that_waits),
 		cmocka_unit_test(test_a_distant_peer_is_left_to_tcp),
 		cmocka_unit_test(test_the_answer_to_a_mark_tells_the_distance),
