@@ -16,9 +16,8 @@
 #include "proto/base/limits.h"
 #include "proto/wire/proxyhdr.h"
 
-#define BURST                                                                               \
-	(2 * LIMIT_TURN) /* who has read as much at one wake-up gets no more without a turn \
-			  */
+/* Who has read as many bytes at one wake-up gets no more without a turn. */
+#define BURST (2 * LIMIT_TURN)
 
 struct relay {
 	struct end_user user;

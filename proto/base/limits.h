@@ -23,7 +23,8 @@
 #define LIMIT_STREAMS 4096                 /* default cap of concurrent streams */
 #define LIMIT_STREAMS_UNACKED 128          /* frps resets SYNs beyond a backlog of 256 */
 #define LIMIT_INFLIGHT (240 * 1024)        /* bulk behind a mark the server has not read, for each ms of its
-                                            * distance: one core of ours sends about as much in that time */
+                                            * distance: one core of ours sends about as much in that time; half
+                                            * of it, from which on a mark goes, is less than a LIMIT_BATCH */
 #define LIMIT_RECORD (16384 - 128)         /* plaintext of one TLS record: header and body of frames leave together;
                                             * sealed it fits a LIMIT_CHUNK; mbedTLS 3.6 makes two of 16384 in TLS 1.3 */
 #define LIMIT_BATCH (8 * LIMIT_RECORD)     /* frames that leave together while the server takes all: one write, and one

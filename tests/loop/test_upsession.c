@@ -200,6 +200,26 @@ static void test_record_that_left_in_part_is_not_sent_again(void **state)
 	bench_deinit(&b);
 }
 
+/* A ping could not overtake it. */
+static void test_long_record_is_not_begun_behind_others(void **state)
+{
+	static struct bench b;
+	static uint8_t bytes[100000];
+	struct span record;
+
+	(void) state;
+	bench_init(&b, true);
+	fill_record(&b);
+	record = client_drain(b.u.client);
+	assert_int_equal(conn_send(&b.u.link.conn, span_of(bytes, sizeof(bytes))), 0);
+	assert_false(uplink_make_room(&b.u));
+	assert_in_range(conn_n_queued(&b.u.link.conn), 20000, sizeof(bytes));
+	assert_int_equal(client_drain(b.u.client).len, record.len);
+	assert_int_equal(mux_ping(b.u.client->mux, 7), 0);
+	assert_int_equal(client_drain(b.u.client).len, MFRAME_LEN);
+	bench_deinit(&b);
+}
+
 /* Without a mux there are no records: what is due may be twice what the queue holds. */
 static void test_long_control_does_not_end_the_session(void **state)
 {
@@ -226,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_record_that_left_in_part_is_not_sent_again),
+		cmocka_unit_test(test_long_record_is_not_begun_behind_others),
 		cmocka_unit_test(test_long_control_does_not_end_the_session),
 	};
 
