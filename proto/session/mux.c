@@ -4,15 +4,17 @@
 #include "proto/session/mux.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/session/muxstate.h"
 
 int mux_new(struct mux **ret_m, const struct mux_params *p)
 {
-	struct mux *m = calloc(1, sizeof(*m));
+	struct mux *m = malloc(sizeof(*m));
 
 	if (m == NULL)
 		return -ENOMEM;
+	memset(m, 0, offsetof(struct mux, record)); /* which takes pages as it is filled */
 	m->is_server = p->is_server;
 	m->n_streams_max = p->n_streams_max != 0 ? p->n_streams_max : LIMIT_STREAMS;
 	m->budget = p->budget != 0 ? p->budget : LIMIT_BUDGET;

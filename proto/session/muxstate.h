@@ -40,7 +40,7 @@ struct mux {
 	struct inflight inflight;
 	struct list emit;		/* have frames for ctl */
 	struct list unacked, lingering; /* oldest first */
-	struct record record;
+	struct record record;		/* the last one: mux_new() leaves it alone */
 };
 
 /* The session is over: nothing more is read, and only what is in ctl already may still leave. The
