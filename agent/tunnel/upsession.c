@@ -175,7 +175,7 @@ static bool uplink_has_room(const struct uplink *u, size_t len)
 
 /* Move the machine's bytes to the connection while there is room. 0: nothing is left to move, or
  * UPLINK_E_FULL: first what was moved is written, or UPLINK_E_LOST. */
-enum { UPLINK_E_FULL = 1, UPLINK_E_LATER = 2, UPLINK_E_LOST = 3 };
+enum { UPLINK_E_FULL = 1, UPLINK_E_LOST = 2 };
 static int uplink_drain(struct uplink *u)
 {
 	struct conn *conn = &u->link.conn;
@@ -232,7 +232,7 @@ static bool uplink_flush(struct uplink *u)
 			;
 		uplink_write(u);
 		if (conn_n_queued(&u->link.conn) > 0)
-			err = UPLINK_E_LATER; /* when that has left */
+			return false; /* it goes on when that has left */
 	}
 	if (err != UPLINK_E_FULL)
 		return false;

@@ -53,6 +53,7 @@ size_t inflight_left(const struct inflight *f)
 {
 	size_t most = f->max / 2;
 
+	/* a round trip may be any number */
 	if (f->is_marked && (f->rtt_ms == 0 || f->rtt_ms > SIZE_MAX / f->max))
 		return SIZE_MAX;
 	if (f->is_marked)

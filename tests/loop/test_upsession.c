@@ -188,8 +188,8 @@ static void test_record_that_left_in_part_is_not_sent_again(void **state)
 	(void) uplink_make_room(&b.u); /* a relay reads */
 	assert_int_equal(b.u.client->state, CLIENT_STATE_DEAD);
 	assert_int_equal(fail_at, 0);
-	for (int i = 0; i < 10;
-	     i++) { /* others do, in the same turn of the loop, while the server takes some */
+	/* others do, in the same turn of the loop, while the server takes some */
+	for (int i = 0; i < 10; i++) {
 		bench_read(&b, SOME_BYTES);
 		(void) uplink_make_room(&b.u);
 	}
